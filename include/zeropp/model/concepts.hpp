@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What zeropp asks of a model: its units and parameters, where their values come from, and
+/// a run forward and backward that tells an observer what it touches.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <zeropp/core/precision.hpp>
+#include <zeropp/device/concepts.hpp>
+
+namespace zeropp {
+
+struct Parameter {
+    std::string name;                ///< checkpoint key
+    std::vector<std::size_t> shape;  ///< C order
+    bool trainable = true;
+
+    std::size_t size() const noexcept {
+        std::size_t count = 1;
+        for (const std::size_t extent : shape) count *= extent;
+        return count;
+    }
+};
+
+/// Parameters that are used together: a transformer block, an embedding. Gathered, released and
+/// reduced as one.
+struct Unit {
+    std::string name;
+    std::vector<Parameter> parameters;
+    /// Used by several other units (a shared embedding): stays from its first to its last use.
+    bool resident = false;
+};
+
+/// Elements from the unit's first parameter to parameter `index`: each one starts at a multiple of
+/// `parameter_alignment` elements, in every precision.
+inline constexpr std::size_t parameter_alignment = 32;
+inline std::size_t parameter_offset(const Unit& unit, std::size_t index) {
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < index; ++i)
+        at += (unit.parameters[i].size() + parameter_alignment - 1) / parameter_alignment *
+              parameter_alignment;
+    return at;
+}
+/// Elements of the whole unit, with the gaps.
+inline std::size_t unit_size(const Unit& unit) {
+    return parameter_offset(unit, unit.parameters.size());
+}
+
+/// What a model tells while it runs. Units are numbered as in `units()`.
+///
+/// Forward: use(u), compute, release(u). Backward, in reverse: use(u), gradient(u), compute,
+/// ready(u), release(u). A resident unit is used once before its first use and released after its
+/// last in each direction.
+template <Element E>
+class UnitObserver {
+public:
+    /// The unit's parameters, laid out by `parameter_offset`; readable until release(unit).
+    virtual std::span<const E> use(std::size_t unit) = 0;
+    virtual void release(std::size_t unit) = 0;
+    /// Where the unit's gradients go, laid out like its parameters; contents unspecified: the model
+    /// writes every parameter's elements, never reads them first. Empty if nothing in it is trainable.
+    virtual std::span<E> gradient(std::size_t unit) = 0;
+    /// The unit's gradients are written and will not be touched again in this backward pass.
+    virtual void ready(std::size_t unit) = 0;
+
+protected:
+    ~UnitObserver() = default;
+};
+
+/// What a run measured: the mean over `tokens` counted labels.
+struct Loss {
+    double mean = 0;
+    std::int64_t tokens = 0;
+};
+
+// clang-format off
+/// A description and where its weights are. Nothing is allocated for parameters by the model.
+/// Law: `units()` and `fill` answer the same on every call and every rank.
+template <class M>
+concept Model = Element<typename M::Element> && Device<typename M::Device> &&
+                requires(const M model, std::size_t unit, std::size_t parameter, std::size_t first, std::span<float> out) {
+    { model.device() } -> std::same_as<typename M::Device>;
+    { model.units() } -> std::same_as<std::vector<Unit>>;
+    model.fill(unit, parameter, first, out);   // initial values of elements first .. first + out.size(), in fp32
+};
+
+/// A model that computes its own gradients: forward and backward, the gradients of
+/// `loss_scale` * mean loss written through the observer.
+template <class M, class Batch>
+concept TrainableOn = Model<M> && requires(M model, const Batch& batch, UnitObserver<typename M::Element>& observer, float loss_scale) {
+    { model.run(batch, observer, loss_scale) } -> std::same_as<Loss>;
+};
+
+/// A model that allocates for its activations (and workspace) and can say how much beforehand.
+template <class M>
+concept PlansActivations = requires(const M model) {
+    { model.activation_bytes() } -> std::same_as<std::size_t>;
+};
+
+/// A model over the user's own arrays: parameters stay readable between steps, gradients are
+/// filled by the user before `step()`.
+template <class M>
+concept BorrowingModel = Model<M> && requires(M model) {
+    { model.parameters() } -> std::same_as<std::span<typename M::Element>>;
+    { model.gradients() } -> std::same_as<std::span<typename M::Element>>;
+};
+// clang-format on
+
+}  // namespace zeropp

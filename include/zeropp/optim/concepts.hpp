@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Optimizers update one element; schedules set the rates of a step.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include <zeropp/core/config.hpp>
+
+namespace zeropp {
+
+/// What a schedule sets. Base values come from the optimizer.
+struct Rates {
+    float lr = 0;
+    float momentum = 0;
+};
+
+/// What every element of one step shares.
+struct StepContext {
+    std::int64_t index = 1;  ///< of the optimizer step; the first is 1
+    Rates rates;
+};
+
+// clang-format off
+/// Hyper-parameters as an aggregate; `slots`, the names of its memory of an element (fp32 each, as
+/// in PyTorch's state_dict: they are checkpoint keys); `constants(context)`, computed once a step;
+/// and the update of one fp32 element.
+///
+/// Law: element-wise, so any shard of it is the same update. Every multiply-add is an explicit fma.
+template <class O>
+concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepContext now, float p, float g, std::array<float, O::slots.size()>& slots) {
+    { optimizer.rates() } -> std::same_as<Rates>;
+    { O::update(optimizer.constants(now), p, g, slots) } -> std::same_as<float>;   // (parameter, gradient) -> parameter
+    { O::name } -> std::convertible_to<std::string_view>;
+};
+
+/// Any callable (step, base rates) -> rates; the first step is 1. A lambda will do.
+template <class S>
+concept Schedule = std::copyable<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
+// clang-format on
+
+}  // namespace zeropp
