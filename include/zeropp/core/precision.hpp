@@ -56,8 +56,7 @@ struct Half {
     ZEROPP_HD constexpr operator float() const {
         const std::uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1fu;
         const std::uint32_t mantissa = bits & 0x3ffu;
-        if (exponent == 0x1fu)
-            return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+        if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
         if (exponent != 0)
             return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
         const float tiny = static_cast<float>(mantissa) * 0x1p-24f;

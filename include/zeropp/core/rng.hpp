@@ -19,10 +19,9 @@ ZEROPP_HD constexpr RandomBlock philox(std::uint64_t key, RandomBlock counter) {
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t{0xD2511F53u} * counter[0];
         const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * counter[2];
-        counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0,
-                   static_cast<std::uint32_t>(b),
-                   static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1,
-                   static_cast<std::uint32_t>(a)};
+        counter = {
+            static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<std::uint32_t>(b),
+            static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<std::uint32_t>(a)};
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
@@ -42,10 +41,10 @@ public:
 
     constexpr std::uint32_t next() {
         if (at_ == 4) {
-            block_ = philox(seed_, {static_cast<std::uint32_t>(index_),
-                                    static_cast<std::uint32_t>(index_ >> 32),
-                                    static_cast<std::uint32_t>(stream_),
-                                    static_cast<std::uint32_t>(stream_ >> 32)});
+            block_ = philox(
+                seed_,
+                {static_cast<std::uint32_t>(index_), static_cast<std::uint32_t>(index_ >> 32),
+                 static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)});
             ++index_;
             at_ = 0;
         }

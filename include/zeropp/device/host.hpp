@@ -13,12 +13,12 @@ struct Host {
     static constexpr std::size_t alignment = 64;
 
     std::byte* allocate(std::size_t bytes) const {
-        auto* at = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{alignment}));
+        auto* at = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{alignment}));
         std::memset(at, 0, bytes);
         return at;
     }
     void deallocate(std::byte* at, std::size_t) const noexcept {
-        ::operator delete(at, std::align_val_t{alignment});
+        ::operator delete (at, std::align_val_t{alignment});
     }
     void copy(std::byte* to, const std::byte* from, std::size_t bytes) const {
         if (bytes != 0) std::memcpy(to, from, bytes);

@@ -13,7 +13,9 @@ namespace zeropp {
 enum class InstructionSet { generic, avx2, avx512 };
 
 constexpr std::string_view name_of(InstructionSet set) {
-    return set == InstructionSet::avx512 ? "avx512" : set == InstructionSet::avx2 ? "avx2" : "generic";
+    return set == InstructionSet::avx512 ? "avx512"
+           : set == InstructionSet::avx2 ? "avx2"
+                                         : "generic";
 }
 
 namespace detail {
@@ -23,7 +25,8 @@ inline InstructionSet best_instruction_set() {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
         return InstructionSet::avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return InstructionSet::avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return InstructionSet::avx2;
 #endif
     return InstructionSet::generic;
 }
@@ -62,15 +65,19 @@ inline InstructionSet instruction_set() {
 
 /// Runs `body`, a lambda marked ZEROPP_INLINE: `vectorized([&]() ZEROPP_INLINE { loop });`
 ///
-/// Law: the set must not change bits. Inside, every multiply-add is `__builtin_fmaf`/`__builtin_fma`
-/// (no `a * b + c`, which a compiler contracts in one set only), and reductions run over fixed lanes.
+/// Law: the set must not change bits. Inside, every multiply-add is
+/// `__builtin_fmaf`/`__builtin_fma` (no `a * b + c`, which a compiler contracts in one set only),
+/// and reductions run over fixed lanes.
 template <class Body>
 void vectorized(Body body) {
 #if defined(__x86_64__)
     switch (instruction_set()) {
-        case InstructionSet::avx512: return detail::run_avx512(body);
-        case InstructionSet::avx2: return detail::run_avx2(body);
-        case InstructionSet::generic: break;
+        case InstructionSet::avx512:
+            return detail::run_avx512(body);
+        case InstructionSet::avx2:
+            return detail::run_avx2(body);
+        case InstructionSet::generic:
+            break;
     }
 #endif
     body();

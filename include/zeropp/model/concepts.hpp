@@ -63,7 +63,8 @@ public:
     virtual std::span<const E> use(std::size_t unit) = 0;
     virtual void release(std::size_t unit) = 0;
     /// Where the unit's gradients go, laid out like its parameters; contents unspecified: the model
-    /// writes every parameter's elements, never reads them first. Empty if nothing in it is trainable.
+    /// writes every parameter's elements, never reads them first. Empty if nothing in it is
+    /// trainable.
     virtual std::span<E> gradient(std::size_t unit) = 0;
     /// The unit's gradients are written and will not be touched again in this backward pass.
     virtual void ready(std::size_t unit) = 0;
