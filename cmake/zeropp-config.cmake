@@ -1,0 +1,18 @@
+# find_package(zeropp CONFIG REQUIRED COMPONENTS ...): zeropp::zeropp and the components asked for.
+include(CMakeFindDependencyMacro)
+find_dependency(Threads)
+include(${CMAKE_CURRENT_LIST_DIR}/zeropp-targets.cmake)
+foreach(component IN LISTS zeropp_FIND_COMPONENTS)
+    if(NOT component MATCHES "^(mpi|onednn|sentencepiece|json)$")
+        set(zeropp_${component}_FOUND FALSE)
+        set(zeropp_${component}_MISSING
+            "zeropp: component '${component}' is unknown, expected mpi, onednn, sentencepiece or json")
+    else()
+        include(${CMAKE_CURRENT_LIST_DIR}/zeropp-${component}.cmake)
+    endif()
+    if(zeropp_FIND_REQUIRED_${component} AND NOT zeropp_${component}_FOUND)
+        set(zeropp_FOUND FALSE)
+        set(zeropp_NOT_FOUND_MESSAGE "${zeropp_${component}_MISSING}")
+        return()
+    endif()
+endforeach()

@@ -1,0 +1,17 @@
+# zeropp::sentencepiece: the tokenizer (data/tokenizer.hpp). Used as is by the source tree and by the package.
+find_path(ZEROPP_SENTENCEPIECE_INCLUDE_DIR sentencepiece_processor.h)
+find_library(ZEROPP_SENTENCEPIECE_LIBRARY sentencepiece)
+find_library(ZEROPP_SENTENCEPIECE_TRAIN_LIBRARY sentencepiece_train)
+mark_as_advanced(ZEROPP_SENTENCEPIECE_INCLUDE_DIR ZEROPP_SENTENCEPIECE_LIBRARY ZEROPP_SENTENCEPIECE_TRAIN_LIBRARY)
+if(ZEROPP_SENTENCEPIECE_INCLUDE_DIR AND ZEROPP_SENTENCEPIECE_LIBRARY AND ZEROPP_SENTENCEPIECE_TRAIN_LIBRARY)
+    set(zeropp_sentencepiece_FOUND TRUE)
+else()
+    set(zeropp_sentencepiece_FOUND FALSE)
+endif()
+set(zeropp_sentencepiece_MISSING "zeropp: component 'sentencepiece': no SentencePiece found, expected one; on Debian: apt-get install libsentencepiece-dev")
+if(zeropp_sentencepiece_FOUND AND NOT TARGET zeropp::sentencepiece)
+    add_library(zeropp::sentencepiece INTERFACE IMPORTED)
+    target_include_directories(zeropp::sentencepiece INTERFACE ${ZEROPP_SENTENCEPIECE_INCLUDE_DIR})
+    target_link_libraries(zeropp::sentencepiece INTERFACE zeropp::zeropp
+        ${ZEROPP_SENTENCEPIECE_TRAIN_LIBRARY} ${ZEROPP_SENTENCEPIECE_LIBRARY})
+endif()
