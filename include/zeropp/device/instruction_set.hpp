@@ -63,6 +63,13 @@ inline InstructionSet instruction_set() {
 /// Mark of a loop body given to `vectorized`: it must be inlined to be compiled per set.
 #define ZEROPP_INLINE __attribute__((always_inline))
 
+/// Mark of a loop in which no iteration depends on another.
+#if defined(__clang__)
+#define ZEROPP_VECTOR_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define ZEROPP_VECTOR_LOOP _Pragma("GCC ivdep")
+#endif
+
 /// Runs `body`, a lambda marked ZEROPP_INLINE: `vectorized([&]() ZEROPP_INLINE { loop });`
 ///
 /// Law: the set must not change bits. Inside, every multiply-add is

@@ -103,12 +103,13 @@ concept PlansActivations = requires(const M model) {
     { model.activation_bytes() } -> std::same_as<std::size_t>;
 };
 
-/// A model over the user's own arrays: parameters stay readable between steps, gradients are
-/// filled by the user before `step()`.
+/// A model over the user's own arrays, which stay whole and readable between steps: the user fills
+/// the gradients before `step()`.
 template <class M>
-concept BorrowingModel = Model<M> && requires(M model) {
-    { model.parameters() } -> std::same_as<std::span<typename M::Element>>;
-    { model.gradients() } -> std::same_as<std::span<typename M::Element>>;
+concept BorrowingModel = Model<M> && requires(const M model, UnitObserver<typename M::Element>& observer, float loss_scale) {
+    model.give_gradients(observer, loss_scale);
+    model.take_parameters(observer);
+    { model.arrays().front().parameters } -> std::convertible_to<std::span<typename M::Element>>;
 };
 // clang-format on
 

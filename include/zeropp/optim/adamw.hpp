@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm
+/// 2; Adam (L2): Kingma & Ba, "Adam", ICLR 2015, algorithm 1. With bias correction, as in PyTorch.
+#pragma once
+
+#include <cmath>
+
+#include <zeropp/optim/concepts.hpp>
+
+namespace zeropp {
+
+namespace detail {
+
+/// Computed once a step in double, so that beta^step does not lose its digits.
+struct AdamConstants {
+    float decay;  ///< 1 - lr * weight_decay: decoupled, multiplies the parameter
+    float l2;     ///< weight_decay as part of the gradient
+    float beta2;
+    float one_minus_beta1, one_minus_beta2;
+    float inverse_correction2;  ///< 1 / sqrt(1 - beta2^step)
+    float eps;
+    float negative_step;  ///< -lr / (1 - beta1^step)
+};
+
+inline AdamConstants adam_constants(StepContext now, float beta1, float beta2, float eps,
+                                    float decoupled, float l2) {
+    const auto step = static_cast<double>(now.index);
+    const double lr = now.rates.lr;
+    return {static_cast<float>(1.0 - lr * decoupled),
+            l2,
+            beta2,
+            static_cast<float>(1.0 - static_cast<double>(beta1)),
+            static_cast<float>(1.0 - static_cast<double>(beta2)),
+            static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(static_cast<double>(beta2), step))),
+            eps,
+            static_cast<float>(-lr / (1.0 - std::pow(static_cast<double>(beta1), step)))};
+}
+
+ZEROPP_HD inline float adam_update(const AdamConstants& c, float p, float g,
+                                   std::array<float, 2>& s) {
+    g = std::fma(c.l2, p, g);
+    s[0] = std::fma(c.one_minus_beta1, g - s[0], s[0]);
+    s[1] = std::fma(c.one_minus_beta2, g * g, c.beta2 * s[1]);
+    const float denominator = std::fma(std::sqrt(s[1]), c.inverse_correction2, c.eps);
+    return std::fma(c.negative_step, s[0] / denominator, p * c.decay);
+}
+
+}  // namespace detail
+
+struct AdamW {
+    float lr = 1e-3f;
+    float beta1 = 0.9f;
+    float beta2 = 0.999f;
+    float eps = 1e-8f;
+    float weight_decay = 0.01f;
+
+    static constexpr std::string_view name = "adamw";
+    static constexpr std::array<std::string_view, 2> slots{"exp_avg", "exp_avg_sq"};
+
+    Rates rates() const { return {.lr = lr, .momentum = beta1}; }
+    detail::AdamConstants constants(StepContext now) const {
+        return detail::adam_constants(now, now.rates.momentum, beta2, eps, weight_decay, 0);
+    }
+    ZEROPP_HD static float update(const detail::AdamConstants& c, float p, float g,
+                                  std::array<float, 2>& s) {
+        return detail::adam_update(c, p, g, s);
+    }
+};
+static_assert(Optimizer<AdamW>);
+
+struct Adam {
+    float lr = 1e-3f;
+    float beta1 = 0.9f;
+    float beta2 = 0.999f;
+    float eps = 1e-8f;
+    float weight_decay = 0;  ///< L2: added to the gradient
+
+    static constexpr std::string_view name = "adam";
+    static constexpr std::array<std::string_view, 2> slots = AdamW::slots;
+
+    Rates rates() const { return {.lr = lr, .momentum = beta1}; }
+    detail::AdamConstants constants(StepContext now) const {
+        return detail::adam_constants(now, now.rates.momentum, beta2, eps, 0, weight_decay);
+    }
+    ZEROPP_HD static float update(const detail::AdamConstants& c, float p, float g,
+                                  std::array<float, 2>& s) {
+        return detail::adam_update(c, p, g, s);
+    }
+};
+static_assert(Optimizer<Adam>);
+
+}  // namespace zeropp

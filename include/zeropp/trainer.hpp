@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file `Trainer`: model + communicator + policies. The only header most programs need beside
+/// their communicator's and their model's.
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <zeropp/comm/agreement.hpp>
+#include <zeropp/comm/concepts.hpp>
+#include <zeropp/core/error.hpp>
+#include <zeropp/core/fingerprint.hpp>
+#include <zeropp/core/plan.hpp>
+#include <zeropp/device/instruction_set.hpp>
+#include <zeropp/model/concepts.hpp>
+#include <zeropp/model/spans.hpp>
+#include <zeropp/optim/adamw.hpp>
+#include <zeropp/optim/schedule.hpp>
+#include <zeropp/optim/sgd.hpp>
+#include <zeropp/zero/engine.hpp>
+#include <zeropp/zero/policies.hpp>
+
+namespace zeropp {
+
+/// Trains `model` on every rank of `comm` at once. Borrows both; they outlive it.
+///
+/// Policies in any order, each kind at most once: a stage (default zero<1>), an optimizer (AdamW),
+/// a schedule (Constant), and options (ClipNorm 1.0, Accumulation, Gradients, Buckets,
+/// SkipNonFinite, MemoryLimit). Stage and optimizer are part of the type; the rest are values.
+///
+/// Law: two trainers that differ in their stage leave the same bits in the model after every step.
+template <class M, class C, class... Ps>
+class Trainer {
+    static_assert(Model<M>,
+                  "zeropp: the first argument of Trainer must be a model: Element, Device, "
+                  "device(), units() and fill() as in zeropp/model/concepts.hpp");
+    static_assert(Communicator<C>,
+                  "zeropp: the second argument of Trainer must be a communicator such as "
+                  "ThreadComm or MpiComm");
+    using Pack = Policies<Ps...>;
+
+public:
+    using Stage = typename Pack::Stage;
+    using Optimizer = typename Pack::Optimizer;
+    using Element = typename M::Element;
+
+    static_assert(!std::same_as<Element, Half>,
+                  "zeropp: fp16 needs dynamic loss scaling, which this version lacks; use a model "
+                  "in bf16 or fp32");
+    static_assert(
+        std::same_as<typename Pack::template PrecisionOr<Precision<Element>>, Precision<Element>>,
+        "zeropp: the precision given to Trainer disagrees with the model's element type; the model "
+        "decides, leave the policy out or make them equal");
+    static_assert(!Stage::shards_parameters || !BorrowingModel<M>,
+                  "zeropp: zero<3> drops parameters between uses, which a model over your own "
+                  "arrays cannot do; use zero<2>, or a model with units and run()");
+
+    /// Collective. Plans, checks that all ranks agree, allocates, and fills from the model's
+    /// source.
+    template <class... Given>
+    Trainer(M& model, C& comm, Given... policies)
+        : model_{model},
+          comm_{comm},
+          engine_{model.units(),
+                  comm,
+                  model.device(),
+                  detail::optimizer_from<Optimizer>(policies...),
+                  detail::schedule_from(policies...),
+                  agreed(model, comm, detail::optimizer_from<Optimizer>(policies...),
+                         detail::schedule_from(policies...), detail::options_from(policies...))} {
+        using GivenPack = Policies<Given...>;
+        static_assert(std::same_as<typename GivenPack::Stage, Stage> ||
+                          detail::count<detail::is_stage, Given...> == 0,
+                      "zeropp: the stage given to the constructor differs from the one in the "
+                      "trainer's type");
+        static_assert(std::same_as<typename GivenPack::Optimizer, Optimizer> ||
+                          detail::count<detail::is_optimizer, Given...> == 0,
+                      "zeropp: the optimizer given to the constructor differs from the one in the "
+                      "trainer's type");
+        if constexpr (BorrowingModel<M>)
+            for (const auto& array : model_.arrays())
+                comm_.broadcast(std::as_writable_bytes(array.parameters), 0).wait();
+        engine_.fill([&](std::size_t unit, std::size_t parameter, std::size_t first,
+                         std::span<float> out) { model_.fill(unit, parameter, first, out); });
+    }
+
+    /// Collective at the end of a step's last micro-step (and, by stage and overlap, in between):
+    /// one micro-batch forward and backward; after the last one of a step the update.
+    template <class Batch>
+    requires TrainableOn<M, Batch> Step step(const Batch& batch) {
+        engine_.begin_micro_step();
+        const Loss loss =
+            model_.run(batch, static_cast<UnitObserver<Element>&>(engine_), engine_.loss_scale());
+        return engine_.end_micro_step(loss);
+    }
+
+    /// Collective. The same for gradients that the user has filled; returns with the weights
+    /// readable.
+    Step step() requires BorrowingModel<M> {
+        engine_.begin_micro_step();
+        model_.give_gradients(engine_, engine_.loss_scale());
+        const Step step = engine_.end_micro_step({});
+        if (step.updated)
+            engine_.observe([&](UnitObserver<Element>& observer) {
+                model_.take_parameters(observer);
+                return 0;
+            });
+        return step;
+    }
+
+    /// Collective. The mean loss over all ranks' tokens, without gradients.
+    template <class Batch>
+    Loss evaluate(const Batch& batch) {
+        return engine_.combine(engine_.observe(
+            [&](UnitObserver<Element>& observer) { return model_.evaluate(batch, observer); }));
+    }
+
+    /// Collective. Calls visit(const Parameter&, std::span<const float>) on rank 0 for every
+    /// parameter in order, with its fp32 master. Gathers (W-1) shards of 4 bytes an element.
+    template <class Visit>
+    void for_each_weight(Visit visit) {
+        engine_.for_each_weight(visit);
+    }
+
+    /// Every arena of this rank in bytes.
+    MemoryPlan plan() const {
+        MemoryPlan plan = engine_.plan();
+        if constexpr (PlansActivations<M>) plan.add("activations", model_.activation_bytes());
+        if constexpr (BorrowingModel<M>)
+            for (const auto& array : model_.arrays())
+                plan.add("your '" + array.name + "' and its gradients",
+                         2 * array.parameters.size_bytes(), true);
+        return plan;
+    }
+
+    M& model() noexcept { return model_; }
+    C& comm() noexcept { return comm_; }
+    std::int64_t steps() const noexcept { return engine_.index(); }
+    std::int64_t skipped_steps() const noexcept { return engine_.skipped(); }
+    const auto& engine() const noexcept { return engine_; }
+    /// Waits until peers need nothing more of this rank's memory.
+    void settle() { engine_.settle(); }
+
+private:
+    /// Collective. All ranks must have said the same; the first difference is named.
+    static EngineOptions agreed(const M& model, C& comm, const Optimizer& optimizer,
+                                const AnySchedule& schedule, EngineOptions options) {
+        Fingerprint fields;
+        fields.add("precision", std::string{name_of(dtype_of<Element>)});
+        fields.add("stage", std::to_string(Stage::shards_optimizer + Stage::shards_gradients +
+                                           Stage::shards_parameters));
+        fields.add("optimizer", std::string{Optimizer::name});
+        for (const std::int64_t step : {1, 2, 3, 100, 10'000, 1'000'000}) {
+            const Rates rates = schedule(step, optimizer.rates());
+            const auto constants = optimizer.constants({.index = step, .rates = rates});
+            fields.add("learning rate of step " + std::to_string(step), std::to_string(rates.lr));
+            const auto* bytes = reinterpret_cast<const char*>(&constants);
+            fields.add("optimizer constants of step " + std::to_string(step),
+                       std::to_string(hash_of({bytes, sizeof constants})));
+        }
+        fields.add("gradient clipping", std::to_string(options.clip.max_norm));
+        fields.add("gradient accumulation", std::to_string(options.accumulation.steps));
+        fields.add("reduction", std::to_string(static_cast<int>(options.accumulation.reduce)));
+        fields.add("gradient type", options.gradients.type
+                                        ? std::string{name_of(*options.gradients.type)}
+                                        : "by precision");
+        fields.add("bucket elements", std::to_string(options.buckets.elements));
+        fields.add("instruction set", std::string{name_of(instruction_set())});
+        for (const Unit& unit : model.units())
+            for (const Parameter& parameter : unit.parameters) {
+                std::string shape = parameter.trainable ? "trainable" : "frozen";
+                for (const std::size_t extent : parameter.shape)
+                    shape += " " + std::to_string(extent);
+                fields.add("parameter " + parameter.name, shape);
+            }
+        require_agreement(comm, fields);
+        return options;
+    }
+
+    M& model_;
+    C& comm_;
+    Engine<Element, typename M::Device, C, Stage, Optimizer> engine_;
+};
+
+template <class M, class C, class... Ps>
+Trainer(M&, C&, Ps...)
+    -> Trainer<M, C, typename Policies<Ps...>::Stage, typename Policies<Ps...>::Optimizer>;
+
+}  // namespace zeropp

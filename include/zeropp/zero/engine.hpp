@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file The ZeRO engine: a model runs against it as a `UnitObserver`; a step is reduce, measure,
+/// clip, update, publish, written once for all stages.
+///
+/// Law: with equal policies, all stages and all communicators leave the same bits.
+#pragma once
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include <zeropp/comm/concepts.hpp>
+#include <zeropp/core/plan.hpp>
+#include <zeropp/model/concepts.hpp>
+#include <zeropp/optim/schedule.hpp>
+#include <zeropp/zero/gradients.hpp>
+#include <zeropp/zero/parameters.hpp>
+#include <zeropp/zero/state.hpp>
+#include <zeropp/zero/step.hpp>
+
+namespace zeropp {
+
+template <Element E, Device D, Communicator C, Stage S, Optimizer O>
+class Engine final : public UnitObserver<E> {
+public:
+    Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
+           const EngineOptions& options)
+        : units_{std::move(units)},
+          comm_{comm},
+          options_{options},
+          optimizer_{optimizer},
+          schedule_{std::move(schedule)},
+          layout_{units_, static_cast<std::size_t>(comm.size()), options.buckets.elements},
+          how_{flags_of<S>, dtype_of<E>, options},
+          state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_},
+          plan_{checked_plan()},
+          parameters_{layout_, comm_, state_plan_, device},
+          gradients_{layout_, comm_, how_, state_plan_, device},
+          state_{layout_, state_plan_, S::shards_optimizer, device},
+          exchange_memory_{"communication", state_plan_.exchange + workspace(), device} {
+        const std::size_t doubles = StatePlan::exchange_doubles(layout_);
+        mine_ = exchange_memory_.template take<double>(doubles);
+        all_ = exchange_memory_.template take<double>(doubles *
+                                                      static_cast<std::size_t>(comm_.size()));
+        if (workspace() != 0)
+            comm_.use_workspace(exchange_memory_.template take<std::byte>(workspace()));
+    }
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    /// Peers may still be reading this rank's memory: it stays until they are done or gone.
+    ~Engine() {
+        try {
+            settle();
+        } catch (...) {  // the world has failed, and says so where the failure is
+        }
+    }
+
+    std::span<const E> use(std::size_t unit) override { return parameters_.use(unit); }
+    void release(std::size_t unit) override { parameters_.release(unit); }
+    std::span<E> gradient(std::size_t unit) override {
+        if (!backward_) parameters_.begin_backward();
+        backward_ = true;
+        return gradients_.acquire(unit);
+    }
+    void ready(std::size_t unit) override { gradients_.ready(unit); }
+
+    /// Calls read(unit, parameter, first, span<float>) for initial values, and keeps what this rank
+    /// stores of them.
+    template <class Read>
+    void fill(Read read) {
+        std::vector<float> values(std::size_t{1} << 14);
+        for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
+            const auto [stored, stored_first] = parameters_.stored(b);
+            const std::span<E> owned = parameters_.owned(b);
+            const std::size_t owned_first = first_owned(b);
+            for (const Segment& segment : layout_.buckets()[b].segments) {
+                const std::size_t end =
+                    std::min(segment.first + segment.size, stored_first + stored.size());
+                for (std::size_t at = std::max(segment.first, stored_first); at < end;) {
+                    const std::size_t boundary = at < owned_first ? owned_first
+                                                 : at < owned_first + owned.size()
+                                                     ? owned_first + owned.size()
+                                                     : end;
+                    const std::size_t count = std::min({values.size(), end - at, boundary - at});
+                    const std::span<float> chunk = std::span{values}.first(count);
+                    read(segment.unit, segment.parameter, at - segment.first, chunk);
+                    if (at >= owned_first && at < owned_first + owned.size()) {
+                        state_.set(b, at - owned_first, chunk, owned);
+                    } else {
+                        for (std::size_t i = 0; i < count; ++i)
+                            stored[at - stored_first + i] = published(chunk[i]);
+                    }
+                    at += count;
+                }
+            }
+        }
+    }
+
+    void begin_micro_step() {
+        backward_ = false;
+        parameters_.begin_pass(true);
+        gradients_.begin_micro_step(micro_);
+    }
+    /// The factor that each micro-step's loss is multiplied by before backward.
+    float loss_scale() const { return 1.0f / static_cast<float>(how_.micro_steps); }
+
+    /// Collective after the last micro-step of a step; local before.
+    Step end_micro_step(Loss loss) {
+        gradients_.finish_micro_step();
+        parameters_.end_pass();
+        loss_ += loss.mean / how_.micro_steps;
+        tokens_ += loss.tokens;
+        Step step{.index = index_, .loss = loss.mean, .tokens = loss.tokens};
+        if (++micro_ == how_.micro_steps) {
+            step = update();
+            micro_ = 0;
+            loss_ = 0;
+            tokens_ = 0;
+        }
+        return step;
+    }
+
+    /// A forward pass without gradients.
+    template <class Run>
+    auto observe(Run run) {
+        parameters_.begin_pass(false);
+        auto result = run(static_cast<UnitObserver<E>&>(*this));
+        parameters_.end_pass();
+        return result;
+    }
+
+    /// Collective: gathers the fp32 master bucket by bucket, (W-1) shards of 4 bytes an element
+    /// where the optimizer is sharded. Calls visit(parameter, values) on rank 0, in layout order.
+    template <class Visit>
+    void for_each_weight(Visit visit) {
+        std::vector<float> whole, owned_values;
+        for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
+            const Bucket& bucket = layout_.buckets()[b];
+            const std::span<E> owned = parameters_.owned(b);
+            whole.resize(bucket.padded);
+            const std::span<float> mine = std::span{whole}.subspan(first_owned(b), owned.size());
+            state_.get(b, 0, mine, owned);
+            if constexpr (S::shards_optimizer)
+                comm_.all_gather(std::as_bytes(mine), std::as_writable_bytes(std::span{whole}))
+                    .wait();
+            if (comm_.rank() != 0) continue;
+            for (const Segment& segment : bucket.segments)
+                visit(units_[segment.unit].parameters[segment.parameter],
+                      std::span<const float>{whole}.subspan(segment.first, segment.size));
+        }
+    }
+
+    /// Collective: the mean over all ranks' tokens.
+    Loss combine(Loss loss) {
+        mine_[0] = loss.mean * static_cast<double>(loss.tokens);
+        mine_[1] = static_cast<double>(loss.tokens);
+        exchange();
+        double sum = 0, tokens = 0;
+        for (int r = 0; r < comm_.size(); ++r) {
+            sum += of_rank(r)[0];
+            tokens += of_rank(r)[1];
+        }
+        return {.mean = tokens > 0 ? sum / tokens : 0, .tokens = static_cast<std::int64_t>(tokens)};
+    }
+
+    /// Waits until every started operation of this rank is done.
+    void settle() {
+        gradients_.settle();
+        parameters_.settle();
+    }
+
+    const MemoryPlan& plan() const noexcept { return plan_; }
+    const Layout& layout() const noexcept { return layout_; }
+    const std::vector<Unit>& units() const noexcept { return units_; }
+    std::int64_t index() const noexcept { return index_; }
+    std::int64_t skipped() const noexcept { return skipped_; }
+    std::size_t bytes_used() const {
+        return parameters_.bytes_used() + gradients_.bytes_used() + state_.bytes_used() +
+               exchange_memory_.used();
+    }
+    std::size_t bytes_reserved() const {
+        return parameters_.bytes_reserved() + gradients_.bytes_reserved() +
+               state_.bytes_reserved() + exchange_memory_.capacity();
+    }
+
+private:
+    static E published(float value) {
+        if constexpr (std::same_as<E, float>) {
+            return value;
+        } else {
+            E upper;
+            std::uint16_t lower;
+            MasterSplit::split(value, upper, lower);
+            return upper;
+        }
+    }
+    std::size_t first_owned(std::size_t b) const {
+        return S::shards_optimizer
+                   ? layout_.buckets()[b].shard * static_cast<std::size_t>(comm_.rank())
+                   : 0;
+    }
+    std::size_t first_of_shard(std::size_t b) const {
+        return layout_.buckets()[b].shard * static_cast<std::size_t>(comm_.rank());
+    }
+    std::size_t workspace() const {
+        const std::size_t each = comm_.workspace_bytes(state_plan_.largest_reduced * sizeof(E));
+        return Arena<D>::rounded(each) * StatePlan::in_flight;
+    }
+
+    MemoryPlan checked_plan() const {
+        MemoryPlan plan = state_plan_.table(O::slots, workspace());
+        if (options_.memory.bytes != 0 && plan.total() > options_.memory.bytes) {
+            std::string stages;
+            const StageFlags all[] = {flags_of<Zero<0>>, flags_of<Zero<1>>, flags_of<Zero<2>>,
+                                      flags_of<Zero<3>>};
+            for (int n = 0; n < 4; ++n) {
+                const GradientPlan how{all[n], dtype_of<E>, options_};
+                const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), all[n], how};
+                if (other.table(O::slots, workspace()).total() <= options_.memory.bytes)
+                    stages += (stages.empty() ? "" : ", ") + std::to_string(n);
+            }
+            fail(Errc::device, "Trainer: the plan of rank ", comm_.rank(), " is ", plan.total(),
+                 " bytes, expected at most ", options_.memory.bytes, " (",
+                 plan.total() - options_.memory.bytes, " too many); ",
+                 stages.empty() ? "no stage would fit, use more ranks or a smaller model"
+                                : "it would fit with stage " + stages);
+        }
+        return plan;
+    }
+
+    std::span<const double> of_rank(int rank) const {
+        return all_.subspan(mine_.size() * static_cast<std::size_t>(rank), mine_.size());
+    }
+    void exchange() { comm_.all_gather(std::as_bytes(mine_), std::as_writable_bytes(all_)).wait(); }
+
+    Step update() {
+        const std::size_t buckets = layout_.buckets().size();
+        gradients_.typed([&](auto tag) {
+            using G = decltype(tag);
+            for (std::size_t b = 0; b < buckets; ++b) {
+                const Bucket& bucket = layout_.buckets()[b];
+                mine_[b] = bucket.trainable ? sum_of_squares<G>(bucket, first_of_shard(b),
+                                                                gradients_.template shard<G>(b))
+                                            : 0;
+            }
+        });
+        mine_[buckets] = loss_;
+        mine_[buckets + 1] = static_cast<double>(tokens_);
+        exchange();
+
+        Step step{.index = index_};
+        double squares = 0, loss = 0, tokens = 0;
+        for (std::size_t b = 0; b < buckets; ++b)
+            for (int r = 0; r < comm_.size(); ++r) squares += of_rank(r)[b];
+        for (int r = 0; r < comm_.size(); ++r) {
+            loss += of_rank(r)[buckets];
+            tokens += of_rank(r)[buckets + 1];
+        }
+        step.loss = loss / comm_.size();
+        step.tokens = static_cast<std::int64_t>(tokens);
+        step.gradient_norm = std::sqrt(squares);
+        step.rates = schedule_(index_ + 1, optimizer_.rates());
+        if (!is_finite(squares)) return skip(step);
+        skipped_in_a_row_ = 0;
+
+        float scale = 1;
+        if (options_.clip.max_norm > 0) {
+            const double ratio = (step.gradient_norm + 1e-6) / options_.clip.max_norm;
+            if (ratio > 1) scale = static_cast<float>(1.0 / ratio);
+        }
+        const StepContext now{.index = ++index_, .rates = step.rates};
+        const auto constants = optimizer_.constants(now);
+        gradients_.typed([&](auto tag) {
+            using G = decltype(tag);
+            for (std::size_t b = 0; b < buckets; ++b) {
+                if (!layout_.buckets()[b].trainable) continue;
+                state_.template update<G>(b, first_owned(b), constants, scale, parameters_.owned(b),
+                                          gradients_.template owned<G>(b));
+                parameters_.publish(b);
+            }
+        });
+        step.index = index_;
+        step.updated = true;
+        return step;
+    }
+
+    /// Collective: names the first tensor that is not finite, in layout order, and its rank.
+    Step skip(Step step) {
+        gradients_.settle();
+        const double none = static_cast<double>(layout_.full_size());
+        double first = none;
+        gradients_.typed([&](auto tag) {
+            using G = decltype(tag);
+            for (std::size_t b = 0; b < layout_.buckets().size() && first == none; ++b) {
+                const Bucket& bucket = layout_.buckets()[b];
+                if (!bucket.trainable) continue;
+                const std::span<G> shard = gradients_.template shard<G>(b);
+                for (std::size_t i = 0; i < shard.size() && first == none; ++i)
+                    if (!is_finite(static_cast<float>(shard[i])))
+                        first = static_cast<double>(bucket.full_offset + first_of_shard(b) + i);
+            }
+        });
+        mine_[0] = first;
+        exchange();
+        int rank = 0;
+        for (int r = 1; r < comm_.size(); ++r)
+            if (of_rank(r)[0] < of_rank(rank)[0]) rank = r;
+        const auto at = static_cast<std::size_t>(of_rank(rank)[0]);
+        step.skipped = true;
+        step.non_finite = name_at(at) + " (shard of rank " + std::to_string(rank) + ")";
+        ++skipped_;
+        ++skipped_in_a_row_;
+        require(skipped_in_a_row_ < options_.skip.most_in_a_row, Errc::numeric,
+                "Trainer: gradients were not finite in ", skipped_in_a_row_,
+                " steps in a row, first in ", step.non_finite,
+                ", expected finite values; lower the learning rate, or look at the data");
+        return step;
+    }
+    std::string name_at(std::size_t element) const {
+        for (const Bucket& bucket : layout_.buckets())
+            for (const Segment& segment : bucket.segments)
+                if (element < bucket.full_offset + segment.first + segment.size)
+                    return units_[segment.unit].parameters[segment.parameter].name;
+        return "no tensor: the sum of squares overflowed";
+    }
+
+    std::vector<Unit> units_;
+    C& comm_;
+    EngineOptions options_;
+    O optimizer_;
+    AnySchedule schedule_;
+    Layout layout_;
+    GradientPlan how_;
+    StatePlan state_plan_;
+    MemoryPlan plan_;
+    ParameterStore<E, S, C, D> parameters_;
+    GradientStore<E, S, C, D> gradients_;
+    OptimizerState<E, O, D> state_;
+    Arena<D> exchange_memory_;
+    std::span<double> mine_, all_;
+    std::int64_t index_ = 0, skipped_ = 0;
+    int skipped_in_a_row_ = 0, micro_ = 0;
+    bool backward_ = false;
+    double loss_ = 0;
+    std::int64_t tokens_ = 0;
+};
+
+}  // namespace zeropp

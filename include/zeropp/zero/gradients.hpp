@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file From what a backward pass writes to the mean over ranks: staging, accumulation and
+/// reduction, started bucket by bucket while backward goes on.
+#pragma once
+
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <zeropp/comm/concepts.hpp>
+#include <zeropp/device/arena.hpp>
+#include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/plan.hpp>
+#include <zeropp/zero/stage.hpp>
+#include <zeropp/zero/update.hpp>
+
+namespace zeropp {
+
+template <Element E, Stage S, Communicator C, Device D>
+class GradientStore {
+    using Reduction =
+        decltype(std::declval<C&>().reduce_scatter(std::span<const E>{}, std::span<E>{}));
+    using Gather = decltype(std::declval<C&>().all_gather(std::span<const std::byte>{},
+                                                          std::span<std::byte>{}));
+
+public:
+    GradientStore(const Layout& layout, C& comm, const GradientPlan& how, const StatePlan& plan,
+                  D device)
+        : layout_{layout},
+          comm_{comm},
+          how_{how},
+          memory_{"gradients", plan.gradients, device},
+          staging_memory_{"gradient staging", plan.staging, device} {
+        const std::size_t largest = StatePlan::largest_rotating(layout);
+        slots_.reserve(StatePlan::rotating + layout.buckets().size());
+        if (!how_.in_place && largest != 0)
+            for (std::size_t i = 0; i < StatePlan::rotating; ++i)
+                slots_.push_back(make_slot(largest));
+        for (const Bucket& bucket : layout.buckets()) {
+            Home home;
+            if (bucket.trainable) {
+                home.values = memory_.template take<std::byte>(
+                    (how_.full ? bucket.padded : bucket.shard) * size_of(how_.type));
+                if (how_.in_place || bucket.resident) {
+                    home.own_slot = static_cast<std::ptrdiff_t>(slots_.size());
+                    slots_.push_back(how_.in_place ? Slot{as<E>(home.values), {}, -1}
+                                                   : make_slot(bucket.padded));
+                }
+            }
+            homes_.push_back(home);
+        }
+        flying_.reserve(StatePlan::in_flight);
+    }
+
+    void begin_micro_step(int index) {
+        micro_ = index;
+        for (Home& home : homes_) {
+            home.units_ready = 0;
+            home.done = false;
+        }
+    }
+
+    /// Where the model writes the unit's gradients; empty if the unit is frozen.
+    std::span<E> acquire(std::size_t unit) {
+        const std::size_t b = layout_.bucket_of(unit);
+        const Bucket& bucket = layout_.buckets()[b];
+        if (!bucket.trainable) return {};
+        Home& home = homes_[b];
+        if (home.slot < 0) {
+            if (home.own_slot >= 0) {
+                home.slot = home.own_slot;
+            } else {
+                home.slot = next_rotating_;
+                next_rotating_ =
+                    (next_rotating_ + 1) % static_cast<std::ptrdiff_t>(StatePlan::rotating);
+            }
+            Slot& slot = slots_[static_cast<std::size_t>(home.slot)];
+            while (slot.bucket >= 0) {
+                require(!flying_.empty(), Errc::config, "Trainer: unit ", unit,
+                        " writes gradients while two other buckets are not ready, expected "
+                        "ready(unit) for one of them first");
+                land();
+            }
+            slot.bucket = static_cast<std::ptrdiff_t>(b);
+            for_each_gap(bucket, [&](std::size_t first, std::size_t count) {
+                std::fill_n(slot.wire.data() + first, count, E{});
+            });
+        }
+        return slots_[static_cast<std::size_t>(home.slot)].wire.subspan(
+            layout_.offset_in_bucket(unit), layout_.size_of_unit(unit));
+    }
+
+    /// Collective when the unit completes its bucket and it is time to reduce: sends (W-1)/W of it.
+    void ready(std::size_t unit) {
+        const std::size_t b = layout_.bucket_of(unit);
+        const Bucket& bucket = layout_.buckets()[b];
+        if (!bucket.trainable) return;
+        Home& home = homes_[b];
+        require(home.slot >= 0, Errc::config, "Trainer: unit ", unit,
+                " is ready, expected gradient(unit) before");
+        if (++home.units_ready < bucket.unit_count) return;
+        const std::span<E> wire =
+            slots_[static_cast<std::size_t>(home.slot)].wire.first(bucket.padded);
+        if (how_.local_sum) {
+            typed([&](auto tag) {
+                using G = decltype(tag);
+                const std::span<G> sum = as<G>(home.values);
+                accumulate<E, G>(wire, sum, micro_ == 0);
+                if (is_last()) round_to<G, E>(sum, wire);
+            });
+            if (!is_last()) {
+                free_slot(home);
+                home.done = true;
+                return;
+            }
+        }
+        while (flying_.size() >= StatePlan::in_flight) land();
+        typed([&](auto tag) {
+            using G = decltype(tag);
+            flying_.push_back({b, comm_.reduce_scatter(std::span<const E>{wire}, reduced<G>(b))});
+        });
+    }
+
+    /// Waits for the micro-step's reductions; in stage 0, collective after the last one: gathers
+    /// the reduced gradients, (W-1) shards a bucket.
+    void finish_micro_step() {
+        while (!flying_.empty()) land();
+        for (std::size_t b = 0; b < homes_.size(); ++b) {
+            const Bucket& bucket = layout_.buckets()[b];
+            require(!bucket.trainable || homes_[b].done, Errc::config,
+                    "Trainer: backward ended and unit ", bucket.first_unit,
+                    " or one in its bucket was not ready, expected ready(unit) for every unit");
+        }
+        if constexpr (!S::shards_optimizer)
+            if (is_last())
+                for (std::size_t b = 0; b < homes_.size(); ++b) {
+                    if (!layout_.buckets()[b].trainable) continue;
+                    typed([&](auto tag) {
+                        using G = decltype(tag);
+                        const std::span<G> mine = shard<G>(b);
+                        homes_[b].gather = comm_.all_gather(
+                            std::as_bytes(mine), std::as_writable_bytes(homes_[b].values));
+                    });
+                }
+    }
+
+    /// This rank's shard of the reduced gradient.
+    template <class G>
+    std::span<G> shard(std::size_t b) {
+        const Bucket& bucket = layout_.buckets()[b];
+        const std::span<G> values = as<G>(homes_[b].values);
+        return how_.full ? values.subspan(bucket.shard * static_cast<std::size_t>(comm_.rank()),
+                                          bucket.shard)
+                         : values;
+    }
+    /// The reduced gradient of what this rank updates: its shard, or all of it in stage 0.
+    template <class G>
+    std::span<const G> owned(std::size_t b) {
+        if constexpr (S::shards_optimizer) return shard<G>(b);
+        homes_[b].gather.wait();
+        return as<G>(homes_[b].values);
+    }
+
+    /// Calls visit(G{}) with the gradient type, a run-time choice between E and float.
+    template <class Visit>
+    void typed(Visit visit) {
+        if constexpr (!std::same_as<E, float>)
+            if (how_.type != DType::fp32) return visit(E{});
+        visit(float{});
+    }
+
+    void settle() {
+        while (!flying_.empty()) land();
+        for (Home& home : homes_) home.gather.wait();
+    }
+    std::size_t bytes_used() const { return memory_.used() + staging_memory_.used(); }
+    std::size_t bytes_reserved() const { return memory_.capacity() + staging_memory_.capacity(); }
+
+private:
+    struct Slot {
+        std::span<E> wire;            ///< what a backward pass writes and the ranks exchange
+        std::span<std::byte> result;  ///< a shard, where it is added to an earlier micro-step's
+        std::ptrdiff_t bucket = -1;
+    };
+    struct Home {
+        std::span<std::byte> values;
+        std::ptrdiff_t own_slot = -1, slot = -1;
+        std::size_t units_ready = 0;
+        bool done = false;
+        Gather gather{};
+    };
+    struct Flying {
+        std::size_t bucket;
+        Reduction reduction;
+    };
+
+    template <class T>
+    static std::span<T> as(std::span<std::byte> bytes) {
+        return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
+    }
+    Slot make_slot(std::size_t padded) {
+        Slot slot;
+        slot.wire = staging_memory_.template take<E>(padded);
+        if (how_.every)
+            slot.result = staging_memory_.template take<std::byte>(
+                padded / static_cast<std::size_t>(comm_.size()) * size_of(how_.type));
+        return slot;
+    }
+    bool is_last() const { return micro_ == how_.micro_steps - 1; }
+    bool adds() const { return how_.every && micro_ > 0; }
+
+    template <class G>
+    std::span<G> reduced(std::size_t b) {
+        if (!adds()) return shard<G>(b);
+        return as<G>(slots_[static_cast<std::size_t>(homes_[b].slot)].result)
+            .first(layout_.buckets()[b].shard);
+    }
+    void land() {
+        Flying flying = std::move(flying_.front());
+        flying_.erase(flying_.begin());
+        flying.reduction.wait();
+        Home& home = homes_[flying.bucket];
+        if (adds())
+            typed([&](auto tag) {
+                using G = decltype(tag);
+                accumulate<G, G>(reduced<G>(flying.bucket), shard<G>(flying.bucket), false);
+            });
+        free_slot(home);
+        home.done = true;
+    }
+    void free_slot(Home& home) {
+        slots_[static_cast<std::size_t>(home.slot)].bucket = -1;
+        home.slot = -1;
+    }
+
+    const Layout& layout_;
+    C& comm_;
+    GradientPlan how_;
+    Arena<D> memory_, staging_memory_;
+    std::vector<Slot> slots_;
+    std::vector<Home> homes_;
+    std::vector<Flying> flying_;
+    std::ptrdiff_t next_rotating_ = 0;
+    int micro_ = 0;
+};
+
+}  // namespace zeropp

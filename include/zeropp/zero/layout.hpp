@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Which rank owns which elements. Pure arithmetic; no memory, no communication.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/model/concepts.hpp>
+
+namespace zeropp {
+
+/// One parameter's elements inside a bucket.
+struct Segment {
+    std::size_t unit = 0, parameter = 0;
+    std::size_t first = 0, size = 0;  ///< elements of the bucket
+    bool trainable = true;
+};
+
+/// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
+/// `ranks` equal shards.
+struct Bucket {
+    std::size_t first_unit = 0, unit_count = 0;
+    std::size_t used = 0;          ///< elements before the padding
+    std::size_t shard = 0;         ///< elements a rank, a multiple of Layout::shard_alignment
+    std::size_t padded = 0;        ///< shard * ranks
+    std::size_t full_offset = 0;   ///< elements of the buckets before it
+    std::size_t shard_offset = 0;  ///< elements of one rank's shards of the buckets before it
+    bool resident = false;
+    bool trainable = false;  ///< holds a trainable parameter
+    std::vector<Segment> segments;
+};
+
+/// The order of all elements. It depends on the units, the rank count and the bucket size, and on
+/// nothing else: not on the stage, the precision or the optimizer.
+///
+/// Laws: shards tile each bucket in rank order without gap or overlap; segments do not overlap and
+/// start at multiples of `parameter_alignment`; bucket order is unit order.
+class Layout {
+public:
+    static constexpr std::size_t shard_alignment = 128;
+    static constexpr std::size_t default_bucket = std::size_t{1} << 20;
+
+    Layout() = default;
+    /// Small units share a bucket of at most `bucket_elements`; a larger unit is a bucket by
+    /// itself.
+    Layout(const std::vector<Unit>& units, std::size_t ranks, std::size_t bucket_elements) {
+        require(!units.empty(), Errc::config,
+                "Layout: the model has no units, expected at least one");
+        for (std::size_t u = 0; u < units.size(); ++u) place(units[u], u, bucket_elements);
+        for (Bucket& bucket : buckets_) {
+            const std::size_t step = ranks * shard_alignment;
+            bucket.padded = (bucket.used + step - 1) / step * step;
+            bucket.shard = bucket.padded / ranks;
+            bucket.full_offset = full_size_;
+            bucket.shard_offset = shard_size_;
+            full_size_ += bucket.padded;
+            shard_size_ += bucket.shard;
+        }
+    }
+
+    const std::vector<Bucket>& buckets() const noexcept { return buckets_; }
+    std::size_t bucket_of(std::size_t unit) const { return places_.at(unit).bucket; }
+    /// Elements from the bucket's begin to the unit's.
+    std::size_t offset_in_bucket(std::size_t unit) const { return places_.at(unit).offset; }
+    std::size_t size_of_unit(std::size_t unit) const { return places_.at(unit).size; }
+    /// Elements of all buckets with padding; of one rank's shards of all buckets.
+    std::size_t full_size() const noexcept { return full_size_; }
+    std::size_t shard_size() const noexcept { return shard_size_; }
+    /// Elements of all parameters, without gaps and padding.
+    std::size_t parameter_count() const noexcept { return parameter_count_; }
+
+private:
+    struct Place {
+        std::size_t bucket, offset, size;
+    };
+
+    void place(const Unit& unit, std::size_t index, std::size_t bucket_elements) {
+        const std::size_t size = unit_size(unit);
+        const bool trainable = std::any_of(unit.parameters.begin(), unit.parameters.end(),
+                                           [](const Parameter& p) { return p.trainable; });
+        const bool joins = !buckets_.empty() && buckets_.back().resident == unit.resident &&
+                           buckets_.back().trainable == trainable &&
+                           buckets_.back().used + size <= bucket_elements;
+        if (!joins) {
+            buckets_.emplace_back();
+            buckets_.back().first_unit = index;
+            buckets_.back().resident = unit.resident;
+            buckets_.back().trainable = trainable;
+        }
+        Bucket& bucket = buckets_.back();
+        places_.push_back({buckets_.size() - 1, bucket.used, size});
+        for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
+            const Parameter& parameter = unit.parameters[i];
+            require(parameter.size() != 0, Errc::shape, "Layout: parameter '", parameter.name,
+                    "' has no elements, expected at least one");
+            bucket.segments.push_back({index, i, bucket.used + parameter_offset(unit, i),
+                                       parameter.size(), parameter.trainable});
+            parameter_count_ += parameter.size();
+        }
+        bucket.used += size;
+        ++bucket.unit_count;
+    }
+
+    std::vector<Bucket> buckets_;
+    std::vector<Place> places_;
+    std::size_t full_size_ = 0, shard_size_ = 0, parameter_count_ = 0;
+};
+
+/// Calls visit(first, count) for each longest run of elements of [first, last) of the bucket that
+/// holds no frozen parameter. Gaps and padding belong to the runs: they are zero and stay zero.
+template <class Visit>
+void for_each_trainable_run(const Bucket& bucket, std::size_t first, std::size_t last,
+                            Visit visit) {
+    std::size_t at = first;
+    for (const Segment& segment : bucket.segments) {
+        if (segment.trainable) continue;
+        const std::size_t begin = std::clamp(segment.first, at, last);
+        const std::size_t end = std::clamp(segment.first + segment.size, at, last);
+        if (begin > at) visit(at, begin - at);
+        at = end;
+    }
+    if (last > at) visit(at, last - at);
+}
+
+/// Calls visit(first, count) for the elements of the bucket that are no trainable parameter's:
+/// gaps, padding and frozen parameters.
+template <class Visit>
+void for_each_gap(const Bucket& bucket, Visit visit) {
+    std::size_t at = 0;
+    for (const Segment& segment : bucket.segments) {
+        if (!segment.trainable) continue;
+        if (segment.first > at) visit(at, segment.first - at);
+        at = segment.first + segment.size;
+    }
+    if (bucket.padded > at) visit(at, bucket.padded - at);
+}
+
+}  // namespace zeropp

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file The state of one rank in bytes, by stage: the arithmetic that the arenas are made from.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include <zeropp/core/plan.hpp>
+#include <zeropp/core/precision.hpp>
+#include <zeropp/device/arena.hpp>
+#include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/options.hpp>
+#include <zeropp/zero/stage.hpp>
+
+namespace zeropp {
+
+/// A stage as values, so that one program can plan for all of them.
+struct StageFlags {
+    bool shards_optimizer = false, shards_gradients = false, shards_parameters = false;
+};
+template <Stage S>
+inline constexpr StageFlags flags_of{S::shards_optimizer, S::shards_gradients,
+                                     S::shards_parameters};
+
+/// How gradients are held, decided once from the policies.
+struct GradientPlan {
+    DType element = DType::fp32;  ///< of the wire
+    DType type = DType::fp32;     ///< of reduced and accumulated values
+    int micro_steps = 1;
+    bool every = false;      ///< reduce each micro-step (only with micro_steps > 1)
+    bool in_place = false;   ///< the gradient array is the wire buffer: nothing is staged
+    bool local_sum = false;  ///< the whole sum is kept on each rank and reduced once a step
+    bool full = false;       ///< the gradient array holds all elements, not this rank's shards
+
+    GradientPlan() = default;
+    GradientPlan(StageFlags stage, DType element_type, const EngineOptions& options)
+        : element{element_type}, micro_steps{options.accumulation.steps} {
+        require(micro_steps >= 1, Errc::config, "Accumulation: steps is ", micro_steps,
+                ", expected at least 1");
+        type = options.gradients.type.value_or(micro_steps == 1 ? element : DType::fp32);
+        require(type == element || type == DType::fp32, Errc::config, "Gradients: type is ",
+                name_of(type), ", expected fp32 or the element type ", name_of(element));
+        using Reduce = Accumulation::Reduce;
+        const Reduce reduce = options.accumulation.reduce;
+        const bool wants_every = reduce == Reduce::by_stage ? stage.shards_gradients
+                                                            : reduce == Reduce::every_micro_step;
+        every = micro_steps > 1 && wants_every;
+        local_sum = micro_steps > 1 && !every;
+        in_place = micro_steps == 1 && type == element && !stage.shards_gradients;
+        full = in_place || local_sum || !stage.shards_optimizer;
+    }
+};
+
+/// Bytes of each arena, and of the buffers that rotate inside them.
+struct StatePlan {
+    static constexpr std::size_t rotating = 2;   ///< staging and gather buffers
+    static constexpr std::size_t in_flight = 2;  ///< reductions at once
+
+    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, master = 0, slot = 0,
+                exchange = 0;
+    std::size_t largest_bucket = 0;   ///< elements, padded, of the buckets that rotate
+    std::size_t largest_reduced = 0;  ///< elements, padded, of the trainable buckets
+    std::size_t owned_trainable = 0;  ///< elements that this rank updates
+
+    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan) {
+        const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
+        const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
+        for (const Bucket& bucket : layout.buckets()) {
+            const std::size_t owned = stage.shards_optimizer ? bucket.shard : bucket.padded;
+            parameters +=
+                rounded((stage.shards_parameters ? bucket.shard : bucket.padded) * element);
+            if (!bucket.resident) largest_bucket = std::max(largest_bucket, bucket.padded);
+            if (stage.shards_parameters && bucket.resident)
+                gathered += rounded(bucket.padded * element);
+            if (!bucket.trainable) continue;
+            largest_reduced = std::max(largest_reduced, bucket.padded);
+            owned_trainable += owned;
+            gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
+            if (plan.element != DType::fp32) master += rounded(owned * sizeof(std::uint16_t));
+            slot += rounded(owned * sizeof(float));
+            if (!plan.in_place && bucket.resident)
+                staging += staging_bytes(bucket.padded, bucket.shard, plan);
+        }
+        if (stage.shards_parameters) gathered += rotating * rounded(largest_bucket * element);
+        if (!plan.in_place && largest_rotating(layout) != 0)
+            staging += rotating * staging_bytes(largest_rotating(layout),
+                                                largest_rotating(layout) / ranks, plan);
+        exchange = rounded(sizeof(double) * exchange_doubles(layout)) +
+                   rounded(sizeof(double) * exchange_doubles(layout) * ranks);
+    }
+
+    /// What each rank tells the others at the end of a step: a partial norm a bucket, the loss,
+    /// and the first tensor that is not finite.
+    static std::size_t exchange_doubles(const Layout& layout) {
+        return layout.buckets().size() + 2;
+    }
+
+    /// The wire buffer and, where reductions add to an earlier micro-step's, their result.
+    static std::size_t staging_bytes(std::size_t padded, std::size_t shard,
+                                     const GradientPlan& plan) {
+        return Arena<Host>::rounded(padded * size_of(plan.element)) +
+               (plan.every ? Arena<Host>::rounded(shard * size_of(plan.type)) : 0);
+    }
+    static std::size_t largest_rotating(const Layout& layout) {
+        std::size_t most = 0;
+        for (const Bucket& bucket : layout.buckets())
+            if (bucket.trainable && !bucket.resident) most = std::max(most, bucket.padded);
+        return most;
+    }
+
+    MemoryPlan table(std::span<const std::string_view> slot_names, std::size_t workspace) const {
+        MemoryPlan rows;
+        rows.add("parameters", parameters);
+        if (gathered != 0) rows.add("gathered parameters", gathered);
+        rows.add("gradients", gradients);
+        if (staging != 0) rows.add("gradient staging", staging);
+        if (master != 0) rows.add("master remainder", master);
+        for (const std::string_view name : slot_names) rows.add(std::string{name}, slot);
+        rows.add("communication", exchange + workspace);
+        return rows;
+    }
+};
+
+}  // namespace zeropp
