@@ -16,3 +16,6 @@
 #else
 #define ZEROPP_HD
 #endif
+
+/// Functions and lambdas that must be inlined to be compiled once per instruction set.
+#define ZEROPP_INLINE __attribute__((always_inline))

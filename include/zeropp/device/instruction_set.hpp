@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <zeropp/core/config.hpp>
 #include <zeropp/core/error.hpp>
 
 namespace zeropp {
@@ -59,9 +60,6 @@ inline InstructionSet instruction_set() {
     static const InstructionSet chosen = detail::capped_instruction_set();
     return chosen;
 }
-
-/// Mark of a loop body given to `vectorized`: it must be inlined to be compiled per set.
-#define ZEROPP_INLINE __attribute__((always_inline))
 
 /// Mark of a loop in which no iteration depends on another.
 #if defined(__clang__)

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include <zeropp/core/square_root.hpp>
 #include <zeropp/optim/concepts.hpp>
 
 namespace zeropp {
@@ -36,13 +37,13 @@ inline AdamConstants adam_constants(StepContext now, float beta1, float beta2, f
             static_cast<float>(-lr / (1.0 - std::pow(static_cast<double>(beta1), step)))};
 }
 
-ZEROPP_HD inline float adam_update(const AdamConstants& c, float p, float g,
+ZEROPP_HD ZEROPP_INLINE inline float adam_update(const AdamConstants& c, float p, float g,
                                    std::array<float, 2>& s) {
-    g = std::fma(c.l2, p, g);
-    s[0] = std::fma(c.one_minus_beta1, g - s[0], s[0]);
-    s[1] = std::fma(c.one_minus_beta2, g * g, c.beta2 * s[1]);
-    const float denominator = std::fma(std::sqrt(s[1]), c.inverse_correction2, c.eps);
-    return std::fma(c.negative_step, s[0] / denominator, p * c.decay);
+    g = __builtin_fmaf(c.l2, p, g);
+    s[0] = __builtin_fmaf(c.one_minus_beta1, g - s[0], s[0]);
+    s[1] = __builtin_fmaf(c.one_minus_beta2, g * g, c.beta2 * s[1]);
+    const float denominator = __builtin_fmaf(square_root(s[1]), c.inverse_correction2, c.eps);
+    return __builtin_fmaf(c.negative_step, s[0] / denominator, p * c.decay);
 }
 
 }  // namespace detail
@@ -61,7 +62,7 @@ struct AdamW {
     detail::AdamConstants constants(StepContext now) const {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, weight_decay, 0);
     }
-    ZEROPP_HD static float update(const detail::AdamConstants& c, float p, float g,
+    ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
                                   std::array<float, 2>& s) {
         return detail::adam_update(c, p, g, s);
     }
@@ -82,7 +83,7 @@ struct Adam {
     detail::AdamConstants constants(StepContext now) const {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, 0, weight_decay);
     }
-    ZEROPP_HD static float update(const detail::AdamConstants& c, float p, float g,
+    ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
                                   std::array<float, 2>& s) {
         return detail::adam_update(c, p, g, s);
     }

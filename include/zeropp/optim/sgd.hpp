@@ -2,8 +2,6 @@
 /// \file Stochastic gradient descent, plain and with momentum; the formulas of torch.optim.SGD.
 #pragma once
 
-#include <cmath>
-
 #include <zeropp/optim/concepts.hpp>
 
 namespace zeropp {
@@ -21,8 +19,8 @@ struct Sgd {
     Rates rates() const { return {.lr = lr}; }
     Constants constants(StepContext now) const { return {-now.rates.lr, weight_decay}; }
 
-    ZEROPP_HD static float update(const Constants& c, float p, float g, std::array<float, 0>&) {
-        return std::fma(c.negative_lr, std::fma(c.weight_decay, p, g), p);
+    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g, std::array<float, 0>&) {
+        return __builtin_fmaf(c.negative_lr, __builtin_fmaf(c.weight_decay, p, g), p);
     }
 };
 static_assert(Optimizer<Sgd>);
@@ -43,9 +41,9 @@ struct MomentumSgd {
         return {-now.rates.lr, now.rates.momentum, weight_decay};
     }
 
-    ZEROPP_HD static float update(const Constants& c, float p, float g, std::array<float, 1>& s) {
-        s[0] = std::fma(c.momentum, s[0], std::fma(c.weight_decay, p, g));
-        return std::fma(c.negative_lr, s[0], p);
+    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g, std::array<float, 1>& s) {
+        s[0] = __builtin_fmaf(c.momentum, s[0], __builtin_fmaf(c.weight_decay, p, g));
+        return __builtin_fmaf(c.negative_lr, s[0], p);
     }
 };
 static_assert(Optimizer<MomentumSgd>);

@@ -119,8 +119,7 @@ void update_elements(const Constants& constants, float scale, std::size_t count,
         float* const __restrict s1 =
             slot_count > 1 ? slots[1 % std::max<std::size_t>(1, slot_count)] : nullptr;
         static_assert(slot_count <= 2, "zeropp: an optimizer has at most two slots");
-        ZEROPP_VECTOR_LOOP
-        for (std::size_t i = 0; i < count; ++i) {
+        const auto update_one = [=](std::size_t i) ZEROPP_INLINE {
             std::array<float, slot_count> s;
             if constexpr (slot_count > 0) s[0] = s0[i];
             if constexpr (slot_count > 1) s[1] = s1[i];
@@ -136,7 +135,14 @@ void update_elements(const Constants& constants, float scale, std::size_t count,
                 MasterSplit::split(master, p[i], low[i]);
             if constexpr (slot_count > 0) s0[i] = s[0];
             if constexpr (slot_count > 1) s1[i] = s[1];
+        };
+        // Blocks of a fixed count: at -O2 compilers vectorise no other loop.
+        std::size_t first = 0;
+        for (; first + 64 <= count; first += 64) {
+            ZEROPP_VECTOR_LOOP
+            for (std::size_t i = 0; i < 64; ++i) update_one(first + i);
         }
+        for (; first < count; ++first) update_one(first);
     });
 }
 
