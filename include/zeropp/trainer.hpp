@@ -49,10 +49,9 @@ public:
     static_assert(!std::same_as<Element, Half>,
                   "zeropp: fp16 needs dynamic loss scaling, which this version lacks; use a model "
                   "in bf16 or fp32");
-    static_assert(
-        std::same_as<typename Pack::template PrecisionOr<Precision<Element>>, Precision<Element>>,
-        "zeropp: the precision given to Trainer disagrees with the model's element type; the model "
-        "decides, leave the policy out or make them equal");
+    static_assert(detail::precision_agrees<Element, Ps...>,
+                  "zeropp: the precision given to Trainer disagrees with the model's element type; "
+                  "the model decides, leave the policy out or make them equal");
     static_assert(!Stage::shards_parameters || !BorrowingModel<M>,
                   "zeropp: zero<3> drops parameters between uses, which a model over your own "
                   "arrays cannot do; use zero<2>, or a model with units and run()");
@@ -71,6 +70,9 @@ public:
                   agreed(model, comm, detail::optimizer_from<Optimizer>(policies...),
                          detail::schedule_from(policies...), detail::options_from(policies...))} {
         using GivenPack = Policies<Given...>;
+        static_assert(detail::precision_agrees<Element, Given...>,
+                      "zeropp: the precision given to Trainer disagrees with the model's element "
+                      "type; the model decides, leave the policy out or make them equal");
         static_assert(std::same_as<typename GivenPack::Stage, Stage> ||
                           detail::count<detail::is_stage, Given...> == 0,
                       "zeropp: the stage given to the constructor differs from the one in the "

@@ -78,6 +78,11 @@ struct Policies {
 
 namespace detail {
 
+/// A model of element type E with these policies: a precision among them, if any, is E's.
+template <class E, class... Ps>
+inline constexpr bool precision_agrees =
+    std::same_as<typename Policies<Ps...>::template PrecisionOr<Precision<E>>, Precision<E>>;
+
 inline void set_option(EngineOptions& options, ClipNorm value) { options.clip = value; }
 inline void set_option(EngineOptions& options, Accumulation value) { options.accumulation = value; }
 inline void set_option(EngineOptions& options, Gradients value) { options.gradients = value; }
