@@ -16,6 +16,7 @@ if(ZEROPP_SANITIZE)
     target_link_options(zeropp_strict INTERFACE -fsanitize=${ZEROPP_SANITIZE})
 endif()
 
+find_package(PkgConfig QUIET)
 find_package(CLI11 QUIET CONFIG)
 find_package(benchmark QUIET CONFIG)
 set(ZEROPP_LIBRARY_cli CLI11::CLI11)
@@ -51,3 +52,5 @@ function(zeropp_add_executable name)
     add_executable(${name} ${ARGN})
     target_link_libraries(${name} PRIVATE ${libraries})
 endfunction()
+
+include(${CMAKE_CURRENT_LIST_DIR}/mpirun.cmake)

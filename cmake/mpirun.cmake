@@ -1,0 +1,15 @@
+# ZEROPP_MPIRUN: how the tests start processes on one machine; the number of processes follows it.
+set(ZEROPP_MPIRUN "")
+if(TARGET zeropp::mpi)
+    execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE launcher ERROR_VARIABLE launcher)
+    execute_process(COMMAND id -u OUTPUT_VARIABLE user OUTPUT_STRIP_TRAILING_WHITESPACE)
+    set(ZEROPP_MPIRUN ${MPIEXEC_EXECUTABLE})
+    if(launcher MATCHES "Open MPI|OpenRTE|PRRTE")
+        # Containers forbid reading another process's memory, Open MPI's default path on one machine.
+        list(APPEND ZEROPP_MPIRUN --oversubscribe --bind-to none --mca btl_vader_single_copy_mechanism none)
+        if(user EQUAL 0)
+            list(APPEND ZEROPP_MPIRUN --allow-run-as-root)
+        endif()
+    endif()
+    list(APPEND ZEROPP_MPIRUN ${MPIEXEC_NUMPROC_FLAG})
+endif()
