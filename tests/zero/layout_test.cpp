@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <zeropp/zero/layout.hpp>
+
+#include "support/catch.hpp"
+
+using namespace zeropp;
+
+namespace {
+
+std::vector<Unit> some_units() {
+    return {{"shared", {{"s", {10, 3}}}, true},
+            {"a", {{"a.w", {7}}, {"a.b", {1}, false}, {"a.c", {65}}}},
+            {"b", {{"b.w", {500}}}},
+            {"frozen", {{"f", {40}, false}}},
+            {"c", {{"c.w", {33}}}}};
+}
+
+}  // namespace
+
+TEST_CASE("shards tile every bucket in rank order and segments do not overlap") {
+    for (const std::size_t ranks : {1, 2, 3, 5, 8})
+        for (const std::size_t bucket_size : {1, 200, 100'000}) {
+            const Layout layout{some_units(), ranks, bucket_size};
+            std::size_t parameters = 0, full = 0, next_unit = 0;
+            for (const Bucket& bucket : layout.buckets()) {
+                CHECK(bucket.padded == bucket.shard * ranks);
+                CHECK(bucket.shard % Layout::shard_alignment == 0);
+                CHECK(bucket.padded - bucket.used < ranks * Layout::shard_alignment);
+                CHECK(bucket.full_offset == full);
+                CHECK(bucket.first_unit == next_unit);
+                full += bucket.padded;
+                next_unit += bucket.unit_count;
+                std::size_t at = 0;
+                for (const Segment& segment : bucket.segments) {
+                    CHECK(segment.first >= at);
+                    CHECK(segment.first % parameter_alignment == 0);
+                    at = segment.first + segment.size;
+                    parameters += segment.size;
+                }
+                CHECK(at <= bucket.used);
+            }
+            CHECK(full == layout.full_size());
+            CHECK(next_unit == some_units().size());
+            CHECK(parameters == layout.parameter_count());
+        }
+}
+
+TEST_CASE("small units share a bucket, but never a resident or a frozen one with others") {
+    const Layout layout{some_units(), 2, 100'000};
+    REQUIRE(layout.buckets().size() == 4);  // shared | a, b | frozen | c
+    CHECK(layout.buckets()[0].resident);
+    CHECK(layout.buckets()[1].unit_count == 2);
+    CHECK_FALSE(layout.buckets()[2].trainable);
+    CHECK(layout.bucket_of(2) == 1);
+    CHECK(layout.offset_in_bucket(2) == 32 + 32 + 96);
+}
+
+TEST_CASE("trainable runs and gaps divide a bucket") {
+    const Layout layout{some_units(), 2, 1};
+    const Bucket& a =
+        layout.buckets()[1];  // a.w at 0..7, a.b (frozen) at 32, a.c at 64..129, padded to 256
+    std::vector<std::pair<std::size_t, std::size_t>> runs, gaps;
+    for_each_trainable_run(a, 0, a.padded, [&](std::size_t first, std::size_t count) {
+        runs.emplace_back(first, count);
+    });
+    CHECK(runs == std::vector<std::pair<std::size_t, std::size_t>>{{0, 32}, {33, a.padded - 33}});
+    for_each_gap(a, [&](std::size_t first, std::size_t count) { gaps.emplace_back(first, count); });
+    CHECK(gaps == std::vector<std::pair<std::size_t, std::size_t>>{{7, 57}, {129, a.padded - 129}});
+    runs.clear();
+    for_each_trainable_run(
+        a, 20, 40, [&](std::size_t first, std::size_t count) { runs.emplace_back(first, count); });
+    CHECK(runs == std::vector<std::pair<std::size_t, std::size_t>>{{20, 12}, {33, 7}});
+}
+
+TEST_CASE("a parameter without elements is refused by name") {
+    CHECK_THROWS_WITH((Layout{{{"u", {{"u.empty", {3, 0}}}}}, 2, 1}),
+                      "zeropp: Layout: parameter 'u.empty' has no elements, expected at least one");
+    CHECK_THROWS_WITH((Layout{{}, 2, 1}),
+                      "zeropp: Layout: the model has no units, expected at least one");
+}
