@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What is asked of matrix products.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <span>
+
+namespace zeropp {
+
+enum class Transpose : bool { no, yes };
+
+// clang-format off
+/// Row-major products: C = alpha * op(A) * op(B) + beta * C, with op(A) m x k, op(B) k x n, C m x n,
+/// and the leading dimensions of A, B and C as they are stored. beta = 0 writes C without reading it.
+/// Sums are in fp32 (double for double), and C is rounded once. C must not overlap A or B.
+/// `workspace<E>()` elements of memory are lent to it for as long as it is used.
+template <class P, class E>
+concept Products = requires(P products, const P view, Transpose t, std::size_t n, float scalar, const E* in, E* out, std::span<float> memory) {
+    products.gemm(t, t, n, n, n, scalar, in, n, in, n, scalar, out, n);
+    { view.template workspace<E>() } -> std::same_as<std::size_t>;
+    products.use_workspace(memory);
+};
+// clang-format on
+
+}  // namespace zeropp

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Host: activation functions with dropout, alone or gating another projection.
+#pragma once
+
+#include <zeropp/tensor/functions.hpp>
+#include <zeropp/tensor/gradient.hpp>
+#include <zeropp/tensor/host/elementwise.hpp>
+
+namespace zeropp {
+
+/// x = dropout(max(x, 0)), in place.
+template <Scalar E>
+void relu_forward(Host, const DropoutRows& all, E* x) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        lanes::for_each_piece<W>(all, [=](std::size_t row, std::size_t first, std::size_t count,
+                                          const W* factors) ZEROPP_INLINE {
+            E* const at = x + row * all.width + first;
+            for (std::size_t c = 0; c < count; ++c)
+                at[c] = static_cast<E>(Relu::value(static_cast<W>(at[c])) * factors[c]);
+        });
+    });
+}
+
+/// What was dropped or negative is 0 in `out`: dx (+)= out > 0 ? dropout's scale * dout : 0.
+template <Scalar E>
+void relu_backward(Host, std::size_t count, Wide<E> scale, const E* out, const E* dout,
+                   Gradient<E> dx) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        E* const to = dx.data;
+        const E *const result = out, *const grad = dout;
+        const W f = scale;
+        if (dx.add)
+            for (std::size_t i = 0; i < count; ++i)
+                to[i] = static_cast<E>(lanes::fma(static_cast<W>(result[i]) > W{0} ? f : W{0},
+                                                  static_cast<W>(grad[i]), static_cast<W>(to[i])));
+        else
+            for (std::size_t i = 0; i < count; ++i)
+                to[i] = static_cast<E>((static_cast<W>(result[i]) > W{0} ? f : W{0}) *
+                                       static_cast<W>(grad[i]));
+    });
+}
+
+/// out = dropout(F(gate) * linear); no linear: dropout(F(gate)).
+template <class F, Scalar E>
+void gate_forward(Host, const DropoutRows& all, Strided<const E> gate, Strided<const E> linear,
+                  E* out) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        lanes::for_each_piece<W>(all, [=](std::size_t row, std::size_t first, std::size_t count,
+                                          const W* factors) ZEROPP_INLINE {
+            const E* __restrict const a = gate.data + row * gate.stride + first;
+            E* __restrict const to = out + row * all.width + first;
+            if (linear.data == nullptr) {
+                for (std::size_t c = 0; c < count; ++c)
+                    to[c] = static_cast<E>(F::value(static_cast<W>(a[c])) * factors[c]);
+            } else {
+                const E* __restrict const b = linear.data + row * linear.stride + first;
+                for (std::size_t c = 0; c < count; ++c)
+                    to[c] = static_cast<E>(F::value(static_cast<W>(a[c])) * static_cast<W>(b[c]) *
+                                           factors[c]);
+            }
+        });
+    });
+}
+
+/// Writes (or adds, where told) dgate = dropout(dout) * linear * F'(gate), dlinear = dropout(dout)
+/// * F(gate).
+template <class F, Scalar E>
+void gate_backward(Host, const DropoutRows& all, Strided<const E> gate, Strided<const E> linear,
+                   const E* dout, Strided<E> dgate, bool add_gate, Strided<E> dlinear,
+                   bool add_linear) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        lanes::for_each_piece<W>(all, [=](std::size_t row, std::size_t first, std::size_t count,
+                                          const W* factors) ZEROPP_INLINE {
+            const E* __restrict const a = gate.data + row * gate.stride + first;
+            const E* __restrict const grad = dout + row * all.width + first;
+            E* __restrict const da = dgate.data + row * dgate.stride + first;
+            if (linear.data != nullptr) {
+                const E* __restrict const b = linear.data + row * linear.stride + first;
+                E* __restrict const db = dlinear.data + row * dlinear.stride + first;
+                for (std::size_t c = 0; c < count; ++c) {
+                    const W g = static_cast<W>(grad[c]) * factors[c];
+                    const W x = static_cast<W>(a[c]);
+                    const W before_b = add_linear ? static_cast<W>(db[c]) : W{0};
+                    const W before_a = add_gate ? static_cast<W>(da[c]) : W{0};
+                    db[c] = static_cast<E>(lanes::fma(g, F::value(x), before_b));
+                    da[c] =
+                        static_cast<E>(lanes::fma(g * static_cast<W>(b[c]), F::slope(x), before_a));
+                }
+            } else {
+                for (std::size_t c = 0; c < count; ++c) {
+                    const W g = static_cast<W>(grad[c]) * factors[c];
+                    const W before = add_gate ? static_cast<W>(da[c]) : W{0};
+                    da[c] = static_cast<E>(lanes::fma(g, F::slope(static_cast<W>(a[c])), before));
+                }
+            }
+        });
+    });
+}
+
+}  // namespace zeropp

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Host: attention forward and backward, one example and head at a time, a block of queries
+/// at a time. Scores exist for one block only.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include <zeropp/device/arena.hpp>
+#include <zeropp/device/host.hpp>
+#include <zeropp/device/products.hpp>
+#include <zeropp/tensor/gradient.hpp>
+#include <zeropp/tensor/host/softmax.hpp>
+
+namespace zeropp {
+
+/// Extents and inputs of one attention; `width` channels a head.
+template <Scalar E>
+struct AttentionWork {
+    std::size_t examples = 0, queries = 0, keys = 0, heads = 0, width = 0;
+    std::size_t key_rows = 0;  ///< rows of k and v between examples
+    bool causal = false;
+    std::span<const std::uint8_t> key_mask;  ///< examples x keys, or empty
+    Strided<const E> q, k, v;
+    const Wide<E>* bias = nullptr;  ///< by distance, as `PositionBias`
+    std::size_t bias_stride = 0;
+    Dropout dropout;
+    std::uint64_t seed = 0;
+    std::span<const std::uint64_t> ordinals;
+
+    static constexpr std::size_t block = 64;  ///< queries at a time
+    std::size_t tile() const { return std::min(block, queries) * lanes::padded(keys); }
+};
+
+namespace lanes {
+
+/// A block of rows in `W`: the rows themselves if they are stored so, else a converted copy.
+template <class W, Scalar E>
+ZEROPP_INLINE inline Strided<const W> widened(Strided<const E> rows, std::size_t count,
+                                              std::size_t width, W* copy) {
+    if constexpr (std::same_as<E, W>) {
+        return rows;
+    } else {
+        for (std::size_t row = 0; row < count; ++row) {
+            const E* __restrict const from = rows.data + row * rows.stride;
+            W* __restrict const to = copy + row * width;
+            for (std::size_t c = 0; c < width; ++c) to[c] = static_cast<W>(from[c]);
+        }
+        return {copy, width};
+    }
+}
+
+template <class W, Scalar E>
+ZEROPP_INLINE inline void narrow(const W* copy, Strided<E> rows, std::size_t count,
+                                 std::size_t width, bool add) {
+    for (std::size_t row = 0; row < count; ++row) {
+        const W* __restrict const from = copy + row * width;
+        E* __restrict const to = rows.data + row * rows.stride;
+        for (std::size_t c = 0; c < width; ++c)
+            to[c] = static_cast<E>(add ? static_cast<W>(to[c]) + from[c] : from[c]);
+    }
+}
+
+/// 0 where a key may be looked at, -infinity elsewhere and in the padding.
+template <class W>
+ZEROPP_INLINE inline void mask_row(W* mask, std::size_t keys, const std::uint8_t* visible) {
+    constexpr W hidden = -std::numeric_limits<W>::infinity();
+    for (std::size_t i = 0; i < keys; ++i)
+        mask[i] = visible == nullptr || visible[i] != 0 ? W{0} : hidden;
+    for (std::size_t i = keys; i < padded(keys); ++i) mask[i] = hidden;
+}
+
+}  // namespace lanes
+
+/// Memory of both directions, taken from the arena by the operation.
+template <Scalar E>
+struct AttentionScratch {
+    using W = Wide<E>;
+    W *mask, *weights, *grads = nullptr;
+    W *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr;      // converted rows of a head
+    W *dq = nullptr, *dk = nullptr, *dv = nullptr, *dout = nullptr;  // and their gradients
+
+    template <class A>
+    AttentionScratch(A& arena, const AttentionWork<E>& work, bool backward) {
+        const auto take = [&](std::size_t count) { return arena.template take<W>(count).data(); };
+        mask = take(lanes::padded(work.keys));
+        weights = take(work.tile());
+        if (backward) grads = take(work.tile());
+        if constexpr (!std::same_as<E, W>) {
+            const std::size_t rows = std::min(work.block, work.queries) * work.width;
+            q = take(rows);
+            k = take(work.keys * work.width);
+            v = take(work.keys * work.width);
+            if (!backward) {
+                out = take(rows);
+            } else {
+                dout = take(rows);
+                dq = take(rows);
+                dk = take(work.keys * work.width);
+                dv = take(work.keys * work.width);
+            }
+        }
+    }
+};
+
+namespace detail {
+
+/// One block of queries of one head.
+struct QueryBlock {
+    std::size_t example, head, first, count;
+    std::size_t keys;  ///< that the last query of the block sees, and so the block's products need
+};
+
+/// Scores of a block, complete: product, bias, masks.
+template <Scalar E, class P>
+void block_scores(P& products, const AttentionWork<E>& work, const QueryBlock& at,
+                  Strided<const Wide<E>> q, Strided<const Wide<E>> k, const Wide<E>* mask,
+                  Wide<E>* tile) {
+    const std::size_t stride = lanes::padded(work.keys), used = lanes::padded(at.keys);
+    for (std::size_t row = 0; row < at.count; ++row)
+        std::fill(tile + row * stride + at.keys, tile + row * stride + used, Wide<E>{0});
+    products.gemm(Transpose::no, Transpose::yes, at.count, at.keys, work.width, 1.0f, q.data,
+                  q.stride, k.data, k.stride, 0.0f, tile, stride);
+    vectorized([&]() ZEROPP_INLINE {
+        for (std::size_t row = 0; row < at.count; ++row) {
+            const std::size_t query = at.first + row;
+            const std::size_t seen = work.causal ? query + 1 + work.keys - work.queries : work.keys;
+            const Wide<E>* const bias =
+                work.bias == nullptr
+                    ? nullptr
+                    : work.bias + at.head * work.bias_stride + (work.queries - 1 - query);
+            lanes::complete_scores(tile + row * stride, used, seen, bias, mask);
+        }
+    });
+}
+
+template <Scalar E>
+DropoutRow weights_row(const AttentionWork<E>& work, const QueryBlock& at, std::size_t row) {
+    return {work.seed, work.dropout.operation, work.ordinals[at.example], at.first + row};
+}
+
+template <Scalar E>
+QueryBlock query_block(const AttentionWork<E>& work, std::size_t example, std::size_t head,
+                       std::size_t first) {
+    const std::size_t count = std::min(work.block, work.queries - first);
+    return {example, head, first, count,
+            work.causal ? first + count + work.keys - work.queries : work.keys};
+}
+
+}  // namespace detail
+
+/// out [examples, queries, heads * width], rows[example, head, query] for backward.
+template <Scalar E, class P>
+void attention_forward(Host, P& products, const AttentionWork<E>& work,
+                       const AttentionScratch<E>& scratch, lanes::SoftmaxRow<Wide<E>>* rows,
+                       Strided<E> out) {
+    using W = Wide<E>;
+    const std::size_t stride = lanes::padded(work.keys);
+    for (std::size_t b = 0; b < work.examples; ++b) {
+        lanes::mask_row(scratch.mask, work.keys,
+                        work.key_mask.empty() ? nullptr : work.key_mask.data() + b * work.keys);
+        for (std::size_t h = 0; h < work.heads; ++h) {
+            const std::size_t column = h * work.width, keys_at = b * work.key_rows;
+            Strided<const W> k, v;
+            vectorized([&]() ZEROPP_INLINE {
+                k = lanes::widened<W, E>(
+                    {work.k.data + keys_at * work.k.stride + column, work.k.stride}, work.keys,
+                    work.width, scratch.k);
+                v = lanes::widened<W, E>(
+                    {work.v.data + keys_at * work.v.stride + column, work.v.stride}, work.keys,
+                    work.width, scratch.v);
+            });
+            for (std::size_t first = 0; first < work.queries; first += work.block) {
+                const detail::QueryBlock at = detail::query_block(work, b, h, first);
+                const std::size_t row_at = b * work.queries + first;
+                const Strided<E> to{out.data + row_at * out.stride + column, out.stride};
+                Strided<const W> q;
+                vectorized([&]() ZEROPP_INLINE {
+                    q = lanes::widened<W, E>(
+                        {work.q.data + row_at * work.q.stride + column, work.q.stride}, at.count,
+                        work.width, scratch.q);
+                });
+                detail::block_scores(products, work, at, q, k, scratch.mask, scratch.weights);
+                vectorized([&]() ZEROPP_INLINE {
+                    const std::size_t used = lanes::padded(at.keys);
+                    for (std::size_t row = 0; row < at.count; ++row) {
+                        W* const weights = scratch.weights + row * stride;
+                        rows[(b * work.heads + h) * work.queries + first + row] =
+                            lanes::softmax(weights, used);
+                        if (work.dropout.active())
+                            lanes::drop_weights(weights, used, detail::weights_row(work, at, row),
+                                                h, work.dropout);
+                    }
+                });
+                if constexpr (std::same_as<E, W>) {
+                    products.gemm(Transpose::no, Transpose::no, at.count, work.width, at.keys, 1.0f,
+                                  scratch.weights, stride, v.data, v.stride, 0.0f, to.data,
+                                  to.stride);
+                } else {
+                    products.gemm(Transpose::no, Transpose::no, at.count, work.width, at.keys, 1.0f,
+                                  scratch.weights, stride, v.data, v.stride, 0.0f, scratch.out,
+                                  work.width);
+                    vectorized([&]() ZEROPP_INLINE {
+                        lanes::narrow<W, E>(scratch.out, to, at.count, work.width, false);
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Gradients of one attention: written, or added where told. `bias` is added to, by distance.
+template <Scalar E>
+struct AttentionGradients {
+    Strided<E> dq, dk, dv;
+    bool add_q = false, add_k = false, add_v = false;
+    Wide<E>* bias = nullptr;
+};
+
+template <Scalar E, class P>
+void attention_backward(Host, P& products, const AttentionWork<E>& work,
+                        const AttentionScratch<E>& scratch, const lanes::SoftmaxRow<Wide<E>>* rows,
+                        Strided<const E> dout, const AttentionGradients<E>& to) {
+    using W = Wide<E>;
+    constexpr bool converts = !std::same_as<E, W>;
+    const std::size_t stride = lanes::padded(work.keys), width = work.width;
+    for (std::size_t b = 0; b < work.examples; ++b) {
+        lanes::mask_row(scratch.mask, work.keys,
+                        work.key_mask.empty() ? nullptr : work.key_mask.data() + b * work.keys);
+        for (std::size_t h = 0; h < work.heads; ++h) {
+            const std::size_t column = h * width, keys_at = b * work.key_rows;
+            const Strided<E> dk{to.dk.data + keys_at * to.dk.stride + column, to.dk.stride};
+            const Strided<E> dv{to.dv.data + keys_at * to.dv.stride + column, to.dv.stride};
+            Strided<const W> k, v;
+            vectorized([&]() ZEROPP_INLINE {
+                k = lanes::widened<W, E>(
+                    {work.k.data + keys_at * work.k.stride + column, work.k.stride}, work.keys,
+                    width, scratch.k);
+                v = lanes::widened<W, E>(
+                    {work.v.data + keys_at * work.v.stride + column, work.v.stride}, work.keys,
+                    width, scratch.v);
+            });
+            // From the last block on: it sees every key, so its contributions to k and v cover
+            // them.
+            const std::size_t blocks = (work.queries + work.block - 1) / work.block;
+            for (std::size_t left = blocks; left-- > 0;) {
+                const std::size_t first = left * work.block;
+                const bool later = left + 1 != blocks;
+                const detail::QueryBlock at = detail::query_block(work, b, h, first);
+                const std::size_t row_at = b * work.queries + first;
+                const Strided<E> dq{to.dq.data + row_at * to.dq.stride + column, to.dq.stride};
+                Strided<const W> q, d;
+                vectorized([&]() ZEROPP_INLINE {
+                    q = lanes::widened<W, E>(
+                        {work.q.data + row_at * work.q.stride + column, work.q.stride}, at.count,
+                        width, scratch.q);
+                    d = lanes::widened<W, E>(
+                        {dout.data + row_at * dout.stride + column, dout.stride}, at.count, width,
+                        scratch.dout);
+                });
+                const std::size_t used = lanes::padded(at.keys);
+                detail::block_scores(products, work, at, q, k, scratch.mask, scratch.weights);
+                for (std::size_t row = 0; row < at.count; ++row)
+                    std::fill(scratch.grads + row * stride + at.keys,
+                              scratch.grads + row * stride + used, W{0});
+                products.gemm(Transpose::no, Transpose::yes, at.count, at.keys, width, 1.0f, d.data,
+                              d.stride, v.data, v.stride, 0.0f, scratch.grads, stride);
+                vectorized([&]() ZEROPP_INLINE {
+                    for (std::size_t row = 0; row < at.count; ++row) {
+                        W* const weights = scratch.weights + row * stride;
+                        W* const grads = scratch.grads + row * stride;
+                        lanes::softmax_again(
+                            weights, used, rows[(b * work.heads + h) * work.queries + first + row]);
+                        if (work.dropout.active()) {
+                            const DropoutRow key = detail::weights_row(work, at, row);
+                            lanes::drop_weights(grads, used, key, h, work.dropout);
+                            lanes::softmax_backward(weights, grads, used);
+                            lanes::drop_weights(weights, used, key, h, work.dropout);
+                        } else {
+                            lanes::softmax_backward(weights, grads, used);
+                        }
+                        if (to.bias != nullptr) {
+                            W* __restrict const bias =
+                                to.bias + h * work.bias_stride + (work.queries - 1 - first - row);
+                            for (std::size_t i = 0; i < used; ++i) bias[i] += grads[i];
+                        }
+                    }
+                });
+                const auto product = [&](Transpose t, std::size_t m, std::size_t n, const W* a,
+                                         Strided<const W> other, bool add, Strided<E> target,
+                                         W* copy) {
+                    if constexpr (converts)
+                        products.gemm(t, Transpose::no, m, width, n, 1.0f, a, stride, other.data,
+                                      other.stride, add ? 1.0f : 0.0f, copy, width);
+                    else
+                        products.gemm(t, Transpose::no, m, width, n, 1.0f, a, stride, other.data,
+                                      other.stride, add ? 1.0f : 0.0f, target.data, target.stride);
+                };
+                product(Transpose::yes, at.keys, at.count, scratch.weights, d,
+                        later || (!converts && to.add_v), dv, scratch.dv);
+                product(Transpose::yes, at.keys, at.count, scratch.grads, q,
+                        later || (!converts && to.add_k), dk, scratch.dk);
+                product(Transpose::no, at.count, at.keys, scratch.grads, k, !converts && to.add_q,
+                        dq, scratch.dq);
+                if constexpr (converts)
+                    vectorized([&]() ZEROPP_INLINE {
+                        lanes::narrow<W, E>(scratch.dq, dq, at.count, width, to.add_q);
+                    });
+            }
+            if constexpr (converts)
+                vectorized([&]() ZEROPP_INLINE {
+                    lanes::narrow<W, E>(scratch.dk, dk, work.keys, width, to.add_k);
+                    lanes::narrow<W, E>(scratch.dv, dv, work.keys, width, to.add_v);
+                });
+        }
+    }
+}
+
+}  // namespace zeropp

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file `Tape`: records operations as they run, and runs their backward in reverse.
+///
+///     zp::Tape<float, zp::Host, zp::OneDnn> tape{products};   // once, with the model
+///     tape.start(arena, zp::Units<float>{observer}, {.seed = seed, .ordinals = ordinals});
+///     tape.enter(0);                                          // observer.use(0)
+///     auto x = zp::embedding(tape, ids, examples, {0, 0, {vocabulary, width}});
+///     tape.keep_gradient(x);                                  // read by units other than its own
+///     tape.leave(0);                                          // observer.release(0)
+///     tape.enter(1);
+///     auto h = zp::rms_norm(tape, x, {1, 0, {width}}, 1e-6f);
+///     x = zp::residual_add(tape, x, zp::linear(tape, h, {1, 512, {width, width}}));
+///     tape.leave(1);
+///     ...
+///     zp::cross_entropy(tape, x, {2, 0, {vocabulary, width}}, labels);
+///     tape.backward(1.0f);                                    // gradients through the observer
+///     tape.loss();                                            // mean, tokens
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/device/arena.hpp>
+#include <zeropp/device/concepts.hpp>
+#include <zeropp/device/products.hpp>
+#include <zeropp/tensor/gradient.hpp>
+#include <zeropp/tensor/node_store.hpp>
+#include <zeropp/tensor/tensor.hpp>
+#include <zeropp/tensor/units.hpp>
+
+namespace zeropp {
+
+/// A parameter by its place: elements `offset` .. of a unit, as `parameter_offset` lays them out.
+/// Parameters that stand back to back may be named as one. Two references to the same place are the
+/// same parameter; their gradients add up. Places must not overlap otherwise.
+struct ParameterRef {
+    std::size_t unit = 0, offset = 0;
+    Shape shape;
+};
+
+/// A value on the tape: activations in the tape's arena, and what backward knows of their gradient.
+template <Scalar E>
+struct Value {
+    Tensor<E> tensor;
+    E* gradient = nullptr;  ///< same shape; reserved ahead by `keep_gradient`, else taken on demand
+    bool written = false;   ///< the gradient holds a first contribution
+    bool taken = false;     ///< an operation in place took it over: not to be read any more
+    std::uint32_t span = 0;  ///< the enter .. leave that it was made in
+};
+
+/// A handle of a value; copies name the same one. Valid until the tape is started again.
+template <Scalar E>
+class Var {
+public:
+    Var() = default;
+    explicit Var(Value<E>* value) : value_{value} {}
+    const Tensor<E>& tensor() const noexcept { return value_->tensor; }
+    const Shape& shape() const noexcept { return value_->tensor.shape; }
+    E* data() const noexcept { return value_->tensor.data; }
+    Value<E>* value() const noexcept { return value_; }
+    explicit operator bool() const noexcept { return value_ != nullptr; }
+
+private:
+    Value<E>* value_ = nullptr;
+};
+
+struct RunOptions {
+    bool gradients = true;                         ///< off: no backward, nothing is recorded
+    std::uint64_t seed = 0;                        ///< of dropout
+    std::span<const std::uint64_t> ordinals = {};  ///< of the examples of the batch, for dropout
+};
+
+/// The mean over `tokens` counted labels.
+struct MeanLoss {
+    double mean = 0;
+    std::int64_t tokens = 0;
+};
+
+/// Memory: values are taken from the arena in order; backward gives a unit's values back, and the
+/// gradients made inside it, when it passes the unit's `enter`. A gradient that outlives the unit
+/// that first contributes to it (the residual stream, an encoder's output) must be reserved where
+/// the value is made, with `keep_gradient`; backward fails by name where that was forgotten.
+///
+/// On a measuring arena everything is recorded and taken and nothing computed, no observer is
+/// called and no input is read: its peak is the peak of a run of the same shapes.
+/// Records live in the tape; a run no longer than an earlier one allocates nothing.
+template <Scalar E, Device D, class P>
+requires Products<P, E>
+class Tape {
+public:
+    using Element = E;
+
+    explicit Tape(P products = {}, D device = {})
+        : products_{std::move(products)}, device_{device} {}
+    Tape(const Tape&) = delete;
+    Tape& operator=(const Tape&) = delete;
+    Tape(Tape&&) = default;
+    Tape& operator=(Tape&&) = default;
+
+    /// Begins a run; every earlier handle is void. Borrows the arena, which it takes from where it
+    /// stands (give it back by your own mark), and the options' spans.
+    void start(Arena<D>& arena, Units<E> units, RunOptions options = {}) {
+        store_.clear();
+        arena_ = &arena;
+        units_ = units;
+        options_ = options;
+        last_ = nullptr;
+        entered_ = nullptr;
+        parameters_ = nullptr;
+        spans_ = 0;
+        loss_ = {};
+        const std::span<float> memory =
+            arena.template take<float>(products_.template workspace<E>());
+        products_.use_workspace(memory);
+    }
+    /// A run that only counts memory.
+    void measure(Arena<D>& arena, RunOptions options = {}) {
+        require(arena.is_measuring(), Errc::config, "Tape::measure: arena '", arena.name(),
+                "' holds memory, expected a measuring arena");
+        start(arena, {}, options);
+    }
+
+    void enter(std::size_t unit) {
+        Entered* const entered = store_.make(Entered{});
+        entered->unit = unit;
+        entered->outer = entered_;
+        entered->span = ++spans_;
+        entered->mark = arena_->mark();
+        if (!is_measuring()) entered->values = units_.use(unit);
+        entered_ = entered;
+        if (records()) record(EnterNode{{}, entered});
+    }
+    /// Units nest: the innermost one entered is left first.
+    void leave(std::size_t unit) {
+        require(entered_ != nullptr && entered_->unit == unit, Errc::config, "Tape::leave: unit ",
+                unit, " is left, expected the one entered last");
+        if (!is_measuring()) units_.release(unit);
+        if (records()) record(LeaveNode{{}, entered_});
+        entered_ = entered_->outer;
+    }
+
+    /// Runs backward what was recorded; gradients are those of `loss_scale` * mean loss.
+    void backward(float loss_scale) {
+        require(entered_ == nullptr, Errc::config,
+                "Tape::backward: a unit is still entered, expected ", "leave of every one");
+        loss_scale_ = loss_scale;
+        for (Node* node = last_; node != nullptr; node = node->before) node->backward(*node, *this);
+        last_ = nullptr;
+    }
+    /// Of the `cross_entropy` of this run: known after `backward`, or at once if the run has none.
+    MeanLoss loss() const noexcept { return loss_; }
+
+    /// The value's gradient outlives the unit that contributes to it first.
+    void keep_gradient(Var<E> var) {
+        if (records() && var.value()->gradient == nullptr)
+            var.value()->gradient = take<E>(var.shape().size());
+    }
+    /// The user's own memory as a value.
+    Var<E> input(E* data, Shape shape) { return make(data, shape); }
+
+    // What operations are written with.
+
+    /// A record of one operation; `backward` is called with the record and the tape.
+    struct Node {
+        void (*backward)(Node&, Tape&) = nullptr;
+        Node* before = nullptr;
+    };
+    /// `N` derives from Node and has `void run(Tape&)`. Call only if `records()`.
+    template <class N>
+    void record(N node) {
+        N* const kept = store_.make(node);
+        kept->backward = [](Node& self, Tape& tape) { static_cast<N&>(self).run(tape); };
+        kept->before = last_;
+        last_ = kept;
+    }
+    bool records() const noexcept { return options_.gradients; }
+    bool is_measuring() const noexcept { return arena_->is_measuring(); }
+    const RunOptions& options() const noexcept { return options_; }
+    float loss_scale() const noexcept { return loss_scale_; }
+    void set_loss(MeanLoss loss) noexcept { loss_ = loss; }
+    P& products() noexcept { return products_; }
+    D device() const noexcept { return device_; }
+    Arena<D>& arena() noexcept { return *arena_; }
+    NodeStore& store() noexcept { return store_; }
+
+    template <class T>
+    T* take(std::size_t count) {
+        return arena_->template take<T>(count).data();
+    }
+    Var<E> make(Shape shape) { return make(take<E>(shape.size()), shape); }
+    Var<E> make(E* data, Shape shape) {
+        Value<E> value;
+        value.tensor = {data, shape};
+        value.span = entered_ == nullptr ? 0 : entered_->span;
+        return Var<E>{store_.make(value)};
+    }
+    /// A value in the memory of another, which no later operation may read; it shares a reserved
+    /// gradient.
+    Var<E> make_from(Var<E> memory, Var<E> stream) {
+        const Var<E> var = make(memory.data(), memory.shape());
+        var.value()->gradient = stream.value()->gradient;
+        memory.value()->taken = stream.value()->taken = true;
+        return var;
+    }
+    /// What backward has for the value; null if nothing depends on it.
+    const E* gradient_of(Var<E> var) const noexcept {
+        return var.value()->written ? var.value()->gradient : nullptr;
+    }
+    /// Where the next contribution goes. The caller makes it at once.
+    Gradient<E> contribute(Var<E> var) {
+        Value<E>& value = *var.value();
+        check_not_taken(value);
+        if (value.gradient == nullptr) {
+            check_outlives(value);
+            value.gradient = take<E>(value.tensor.size());
+        }
+        return {value.gradient, std::exchange(value.written, true)};
+    }
+    /// `contribute` of the operation that took the value over.
+    Gradient<E> contribute_taken(Var<E> var) {
+        var.value()->taken = false;
+        return contribute(var);
+    }
+    /// As `contribute_taken(to)`, for an operation of one input that can change the gradient of its
+    /// result in place: gives that memory itself, to be written, where `to` has none yet.
+    Gradient<E> pass_on(Var<E> from, Var<E> to) {
+        Value<E>&source = *from.value(), &target = *to.value();
+        target.taken = false;
+        if (target.written) return {target.gradient, true};
+        if (target.gradient == nullptr) {
+            check_outlives(target);
+            target.gradient = source.gradient;
+        }
+        target.written = true;
+        return {target.gradient, false};
+    }
+
+    /// The parameter's elements. Its unit must be entered, in forward and backward.
+    const E* values(const ParameterRef& parameter) const {
+        return is_measuring() ? nullptr : place(parameter, entered_of(parameter).values);
+    }
+    /// Where the parameter's next contribution goes; null if nothing in its unit is trainable.
+    Gradient<E> contribute(const ParameterRef& parameter) {
+        const Entered& entered = entered_of(parameter);
+        bool& written = written_of(parameter);
+        if (is_measuring() || entered.gradients.empty()) return {};
+        return {place(parameter, entered.gradients), std::exchange(written, true)};
+    }
+
+private:
+    struct Entered {
+        std::size_t unit = 0, mark = 0;
+        std::uint32_t span = 0;
+        Entered* outer = nullptr;
+        std::span<const E> values;
+        std::span<E> gradients;
+    };
+    struct EnterNode : Node {
+        Entered* entered;
+        void run(Tape& tape) {
+            tape.entered_ = entered->outer;
+            tape.arena_->release(entered->mark);
+            if (tape.is_measuring()) return;
+            tape.units_.ready(entered->unit);
+            tape.units_.release(entered->unit);
+        }
+        EnterNode(Node node, Entered* of) : Node{node}, entered{of} {}
+    };
+    struct LeaveNode : Node {
+        Entered* entered;
+        void run(Tape& tape) {
+            tape.entered_ = entered;
+            if (tape.is_measuring()) return;
+            entered->values = tape.units_.use(entered->unit);
+            entered->gradients = tape.units_.gradient(entered->unit);
+        }
+        LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
+    };
+    struct Seen {
+        std::size_t unit, offset;
+        bool written;
+        Seen* before;
+    };
+
+    void check_outlives(const Value<E>& value) const {
+        require(
+            value.span == (entered_ == nullptr ? 0 : entered_->span), Errc::config,
+            "Tape::backward: a value of shape ", value.tensor.shape,
+            " has its first gradient in another unit than its own, expected keep_gradient where "
+            "it was made");
+    }
+    void check_not_taken(const Value<E>& value) const {
+        require(!value.taken, Errc::config, "Tape::backward: a value of shape ", value.tensor.shape,
+                " was read after an operation in place took it over, expected no reader");
+    }
+    const Entered& entered_of(const ParameterRef& parameter) const {
+        for (const Entered* entered = entered_; entered != nullptr; entered = entered->outer)
+            if (entered->unit == parameter.unit) return *entered;
+        fail(Errc::config, "Tape: a parameter of unit ", parameter.unit,
+             " is used, expected the unit to be entered");
+    }
+    template <class T>
+    T* place(const ParameterRef& parameter, std::span<T> unit) const {
+        require(parameter.offset + parameter.shape.size() <= unit.size(), Errc::shape,
+                "Tape: unit ", parameter.unit, " has ", unit.size(),
+                " elements, expected at least ", parameter.offset + parameter.shape.size());
+        return unit.data() + parameter.offset;
+    }
+    bool& written_of(const ParameterRef& parameter) {
+        for (Seen* seen = parameters_; seen != nullptr; seen = seen->before)
+            if (seen->unit == parameter.unit && seen->offset == parameter.offset)
+                return seen->written;
+        parameters_ = store_.make(Seen{parameter.unit, parameter.offset, false, parameters_});
+        return parameters_->written;
+    }
+
+    P products_;
+    D device_;
+    NodeStore store_;
+    Arena<D>* arena_ = nullptr;
+    Units<E> units_;
+    RunOptions options_;
+    Node* last_ = nullptr;
+    Entered* entered_ = nullptr;
+    Seen* parameters_ = nullptr;
+    std::uint32_t spans_ = 0;
+    float loss_scale_ = 1;
+    MeanLoss loss_;
+};
+
+}  // namespace zeropp
