@@ -15,7 +15,11 @@ foreach(source IN LISTS sources)
     if("mpi" IN_LIST needed)
         set(command ${ZEROPP_MPIRUN} 2 ${command})
     endif()
-    add_test(NAME example.${name} COMMAND ${CMAKE_COMMAND} "-DEXPECT=${expect}"
+    set(test ${prefix}example.${name})
+    add_test(NAME ${test} COMMAND ${CMAKE_COMMAND} "-DEXPECT=${expect}"
         -P ${CMAKE_CURRENT_SOURCE_DIR}/support/expect.cmake -- ${command})
-    set_tests_properties(example.${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(${test} PROPERTIES TIMEOUT 300)
+    if("mpi" IN_LIST needed)
+        set_tests_properties(${test} PROPERTIES PROCESSORS 2 ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
+    endif()
 endforeach()

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file A program outside the project: an MPI program that trains on the communicator it has.
-#include <mpi.h>
-
 #include <cstdio>
 #include <vector>
+
+#include <mpi.h>
 
 #include <zeropp/comm/mpi.hpp>
 #include <zeropp/trainer.hpp>
