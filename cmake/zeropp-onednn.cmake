@@ -12,5 +12,7 @@ set(zeropp_onednn_MISSING "zeropp: component 'onednn': no oneDNN found, expected
 if(zeropp_onednn_FOUND AND NOT TARGET zeropp::onednn)
     add_library(zeropp::onednn INTERFACE IMPORTED)
     target_include_directories(zeropp::onednn INTERFACE ${ZEROPP_ONEDNN_INCLUDE_DIR})
-    target_link_libraries(zeropp::onednn INTERFACE zeropp::zeropp ${ZEROPP_ONEDNN_LIBRARY})
+    # gomp: the OpenMP library that Debian's oneDNN runs on, by which a rank chooses its threads. By name: it stands
+    # in the compiler's own folder.
+    target_link_libraries(zeropp::onednn INTERFACE zeropp::zeropp ${ZEROPP_ONEDNN_LIBRARY} gomp)
 endif()

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file `OneDnn`: matrix products of the host by oneDNN. Component `onednn`.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <dnnl.h>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/core/precision.hpp>
+#include <zeropp/device/instruction_set.hpp>
+#include <zeropp/device/onednn_matmul.hpp>
+#include <zeropp/device/products.hpp>
+
+static_assert(DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ,
+              "zeropp: device/onednn.hpp: a oneDNN with another threading, expected OpenMP's (as "
+              "Debian builds it) or none: ranks choose their threads through it");
+
+#if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
+extern "C" {  // of the OpenMP library that oneDNN links; <omp.h> is not there for every compiler
+int omp_get_max_threads();
+void omp_set_num_threads(int);
+}
+#endif
+
+namespace zeropp {
+
+namespace detail {
+
+/// The number of threads of this thread's parallel regions, for as long as it lives. (In OpenMP
+/// the number belongs to the calling thread, so ranks that are threads do not disturb each other,
+/// and the user's own value is put back.)
+class ThreadCount {
+public:
+#if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
+    explicit ThreadCount(int count) : before_{omp_get_max_threads()} { omp_set_num_threads(count); }
+    ~ThreadCount() { omp_set_num_threads(before_); }
+#else
+    explicit ThreadCount(int) {}
+#endif
+    ThreadCount(const ThreadCount&) = delete;
+    ThreadCount& operator=(const ThreadCount&) = delete;
+
+private:
+    [[maybe_unused]] int before_ = 1;
+};
+
+}  // namespace detail
+
+/// Products of one rank: one thread by default. fp32 by oneDNN's sgemm. bf16 by its matrix product
+/// where the processor multiplies bf16 (AVX512_BF16 or AMX); elsewhere tiles are converted to fp32
+/// and go through sgemm, sums stay in fp32 and are rounded once. Not to be shared by threads.
+class OneDnn {
+public:
+    OneDnn() = default;
+    explicit OneDnn(int threads) : threads_{threads} {
+        require(threads >= 1, Errc::config, "OneDnn: ", threads, " threads, expected at least 1");
+    }
+
+    void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
+              const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
+              float* c, std::size_t ldc) const {
+        const detail::ThreadCount threads{threads_};
+        sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    }
+
+    void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
+              const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
+              std::size_t ldc) {
+        const detail::ThreadCount threads{threads_};
+        if (native_ && alpha == 1.0f &&
+            matmul_.run({ta, tb, m, n, k, lda, ldb, ldc, beta}, a, b, c))
+            return;
+        tiled(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    }
+
+    /// Of fp32, for the tiles of 16-bit products.
+    template <class E>
+    static constexpr std::size_t workspace() {
+        return std::same_as<E, float> ? 0 : 2 * tile * depth + tile * tile;
+    }
+    void use_workspace(std::span<float> memory) noexcept { memory_ = memory; }
+
+    bool bf16_products_are_native() const noexcept { return native_; }
+    int threads() const noexcept { return threads_; }
+
+private:
+    static constexpr std::size_t tile = 256, depth = 1024;
+
+    static void sgemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k,
+                      float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb,
+                      float beta, float* c, std::size_t ldc) {
+        if (m == 0 || n == 0) return;
+        const auto size = [](std::size_t value) { return static_cast<dnnl_dim_t>(value); };
+        const dnnl_status_t status =
+            dnnl_sgemm(ta == Transpose::yes ? 'T' : 'N', tb == Transpose::yes ? 'T' : 'N', size(m),
+                       size(n), size(k), alpha, a, size(lda), b, size(ldb), beta, c, size(ldc));
+        require(status == dnnl_success, Errc::device, "OneDnn: sgemm of ", m, " x ", n, " x ", k,
+                " returns status ", static_cast<int>(status), ", expected success");
+    }
+
+    /// rows x columns of a stored matrix to fp32, one after another.
+    static void widen(const Bf16* from, std::size_t stride, std::size_t rows, std::size_t columns,
+                      float* to) {
+        vectorized([&]() ZEROPP_INLINE {
+            for (std::size_t row = 0; row < rows; ++row) {
+                const Bf16* __restrict const in = from + row * stride;
+                float* __restrict const out = to + row * columns;
+                for (std::size_t i = 0; i < columns; ++i) out[i] = static_cast<float>(in[i]);
+            }
+        });
+    }
+    static void narrow(const float* from, std::size_t rows, std::size_t columns, Bf16* to,
+                       std::size_t stride) {
+        vectorized([&]() ZEROPP_INLINE {
+            for (std::size_t row = 0; row < rows; ++row) {
+                const float* __restrict const in = from + row * columns;
+                Bf16* __restrict const out = to + row * stride;
+                for (std::size_t i = 0; i < columns; ++i) out[i] = Bf16{in[i]};
+            }
+        });
+    }
+
+    void tiled(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
+               const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
+               std::size_t ldc) const {
+        require(memory_.size() >= workspace<Bf16>(), Errc::config, "OneDnn: a workspace of ",
+                memory_.size(), " elements, expected ", workspace<Bf16>(), "; call use_workspace");
+        float* const left = memory_.data();
+        float* const right = left + tile * depth;
+        float* const out = right + tile * depth;
+        const bool a_down = ta == Transpose::yes, b_down = tb == Transpose::yes;
+        for (std::size_t j = 0; j < n; j += tile) {
+            const std::size_t columns = std::min(tile, n - j);
+            for (std::size_t i = 0; i < m; i += tile) {
+                const std::size_t rows = std::min(tile, m - i);
+                if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                for (std::size_t l = 0; l < k; l += depth) {
+                    const std::size_t inner = std::min(depth, k - l);
+                    if (a_down)
+                        widen(a + l * lda + i, lda, inner, rows, left);
+                    else
+                        widen(a + i * lda + l, lda, rows, inner, left);
+                    if (b_down)
+                        widen(b + j * ldb + l, ldb, columns, inner, right);
+                    else if (i == 0 || k > depth)
+                        widen(b + l * ldb + j, ldb, inner, columns, right);
+                    sgemm(ta, tb, rows, columns, inner, alpha, left, a_down ? rows : inner, right,
+                          b_down ? inner : columns, l == 0 ? beta : 1.0f, out, columns);
+                }
+                narrow(out, rows, columns, c + i * ldc + j, ldc);
+            }
+        }
+    }
+
+    int threads_ = 1;
+    bool native_ = detail::Bf16Matmul::is_native();
+    detail::Bf16Matmul matmul_;
+    std::span<float> memory_;
+};
+static_assert(Products<OneDnn, float> && Products<OneDnn, Bf16>);
+
+}  // namespace zeropp
