@@ -11,6 +11,7 @@
 #include <zeropp/core/plan.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/arena.hpp>
+#include <zeropp/device/host.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/stage.hpp>
