@@ -156,6 +156,15 @@ TEST_CASE("every other key is refused by its path", "[config]") {
     CHECK(refusal(R"({"activation_checkpointing": {}})") != "accepted");
 }
 
+TEST_CASE("text that is no JSON, or says a key twice, is refused with its place", "[config]") {
+    CHECK(refusal("{\"zero_optimization\": {\"stage\": 1, \"stage\": 2}}") ==
+          "zero_optimization.stage is given twice, expected once");
+    CHECK(refusal("{\n  \"bf16\": {\n") ==
+          "line 3, column 1: syntax error while parsing object key - unexpected end of input; "
+          "expected string literal");
+    CHECK(refusal("") == "is empty, expected JSON");
+}
+
 TEST_CASE("a file and a flag that differ are both named", "[config]") {
     zp::Config config = parsed(R"({"zero_optimization": {"stage": 2}})");
     auto& stage = config.zero_optimization.stage;
