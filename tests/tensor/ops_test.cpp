@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Every operation but attention and loss against numeric Jacobians.
+#include "gradient_check.hpp"
+
+using namespace check;
+
+namespace {
+
+const std::vector<std::uint64_t> ordinals{11, 5'000'000'000u, 7};
+
+zp::RunOptions with_dropout() {
+    zp::RunOptions options;
+    options.seed = 42;
+    options.ordinals = ordinals;
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("rms_norm has the slopes of its value") {
+    jacobian({6 * 19, 19}, [](auto& tape) {
+        tape.enter(0);
+        tape.enter(1);
+        objective(tape, zp::rms_norm(tape, leaf(tape, {0, 0, {2, 3, 19}}), {1, 0, {19}}, 1e-2f));
+        tape.leave(1);
+        tape.leave(0);
+    });
+}
+
+TEST_CASE("linear has the slopes of its value, and weights named as one are one") {
+    jacobian({6 * 5, 7 * 5}, [](auto& tape) {
+        tape.enter(0);
+        tape.enter(1);
+        objective(tape, zp::linear(tape, leaf(tape, {0, 0, {2, 3, 5}}), {1, 0, {7, 5}}));
+        tape.leave(1);
+        tape.leave(0);
+    });
+}
+
+TEST_CASE("a weight used twice gathers both gradients") {
+    jacobian({6 * 5, 5 * 5}, [](auto& tape) {
+        tape.enter(0);
+        tape.enter(1);
+        auto x = leaf(tape, {0, 0, {2, 3, 5}});
+        x = zp::linear(tape, x, {1, 0, {5, 5}});
+        objective(tape, zp::linear(tape, x, {1, 0, {5, 5}}));
+        tape.leave(1);
+        tape.leave(0);
+    });
+}
+
+TEST_CASE("embedding gathers rows and sums their gradients") {
+    static const std::vector<std::int32_t> ids{3, 0, 3, 1, 3, 0};
+    jacobian({4 * 5}, [](auto& tape) {
+        tape.enter(0);
+        objective(tape, zp::embedding(tape, std::span{ids}, 2, {0, 0, {4, 5}}));
+        tape.leave(0);
+    });
+}
+
+TEST_CASE("an embedding's row that no id names has gradient zero") {
+    static const std::vector<std::int32_t> ids{3, 0};
+    Weights<float> weights{{4 * 5}};
+    const Run result = run<float, zp::ReferenceProducts>(weights, [](auto& tape) {
+        tape.enter(0);
+        objective(tape, zp::embedding(tape, std::span{ids}, 1, {0, 0, {4, 5}}));
+        tape.leave(0);
+    });
+    for (std::size_t i = 5; i < 15; ++i) CHECK(result.gradients[0][i] == 0.0);
+}
+
+TEST_CASE("a residual stream has one gradient, through any number of branches") {
+    for (const float rate : {0.0f, 0.25f})
+        jacobian(
+            {6 * 70, 70 * 70, 70},
+            [=](auto& tape) {
+                tape.enter(2);
+                tape.enter(1);
+                tape.enter(0);
+                auto x = leaf(tape, {0, 0, {3, 2, 70}});
+                for (std::uint32_t layer = 0; layer < 3; ++layer) {
+                    const auto h = zp::rms_norm(tape, x, {2, 0, {70}}, 1e-3f);
+                    x = zp::residual_add(tape, x, zp::linear(tape, h, {1, 0, {70, 70}}),
+                                         {rate, layer});
+                }
+                objective(tape, x);
+                tape.leave(0);
+                tape.leave(1);
+                tape.leave(2);
+            },
+            with_dropout(), 0.05);
+}
+
+TEST_CASE("dropped and scaled have the slopes of their values") {
+    jacobian(
+        {6 * 70},
+        [](auto& tape) {
+            tape.enter(0);
+            const auto x = leaf(tape, {0, 0, {3, 2, 70}});
+            objective(tape, zp::dropped(tape, zp::scaled(tape, x, 0.3f), {0.4f, 9}));
+            tape.leave(0);
+        },
+        with_dropout());
+}
+
+TEST_CASE("relu and gelu have the slopes of their values") {
+    for (const float rate : {0.0f, 0.25f}) {
+        jacobian(
+            {6 * 70},
+            [=](auto& tape) {
+                tape.enter(0);
+                objective(tape, zp::relu(tape, leaf(tape, {0, 0, {3, 2, 70}}), {rate, 1}));
+                tape.leave(0);
+            },
+            with_dropout());
+        jacobian(
+            {6 * 70},
+            [=](auto& tape) {
+                tape.enter(0);
+                objective(tape, zp::gelu_new(tape, leaf(tape, {0, 0, {3, 2, 70}}), {rate, 1}));
+                tape.leave(0);
+            },
+            with_dropout());
+    }
+}
+
+TEST_CASE("gated activations have the slopes of their values, from one product or two") {
+    for (const float rate : {0.0f, 0.25f}) {
+        jacobian(
+            {6 * 140},
+            [=](auto& tape) {
+                tape.enter(0);
+                const auto x = leaf(tape, {0, 0, {3, 2, 140}});
+                objective(tape, zp::gated_gelu(tape, {x, 0, 70}, {x, 70, 70}, {rate, 1}));
+                tape.leave(0);
+            },
+            with_dropout());
+        jacobian(
+            {6 * 140},
+            [=](auto& tape) {
+                tape.enter(0);
+                using E = typename std::decay_t<decltype(tape)>::Element;
+                const zp::Var<E> a = leaf(tape, {0, 0, {3, 2, 70}});
+                const zp::Var<E> b = leaf(tape, {0, 6 * 70, {3, 2, 70}});
+                objective(tape,
+                          zp::gated_relu(tape, zp::Columns<E>{a}, zp::Columns<E>{b}, {rate, 1}));
+                tape.leave(0);
+            },
+            with_dropout());
+    }
+}
+
+TEST_CASE("a value read by several operations gathers their gradients") {
+    jacobian({6 * 5, 5 * 5}, [](auto& tape) {
+        tape.enter(0);
+        tape.enter(1);
+        const auto x = leaf(tape, {0, 0, {2, 3, 5}});
+        objective(tape, zp::gelu_new(tape, x), 1);
+        objective(tape, zp::scaled(tape, x, 2.0f), 2);
+        objective(tape, zp::linear(tape, x, {1, 0, {5, 5}}), 3);
+        tape.leave(1);
+        tape.leave(0);
+    });
+}
