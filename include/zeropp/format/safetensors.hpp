@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Tensors in safetensors files: reading any such file, hostile ones too, and writing fp32.
+/// Format: 8 bytes N, little-endian; N bytes of JSON; the tensors' bytes, packed, little-endian.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/core/precision.hpp>
+#include <zeropp/format/file.hpp>
+#include <zeropp/format/json.hpp>
+
+namespace zeropp {
+
+static_assert(std::endian::native == std::endian::little);
+
+/// A tensor of a file; its bytes are the file's own, maybe unaligned.
+struct StoredTensor {
+    std::string name, dtype;  ///< dtype as the file spells it
+    std::vector<std::size_t> shape;
+    std::span<const std::byte> bytes;
+
+    std::size_t size() const noexcept {
+        std::size_t count = 1;
+        for (const std::size_t extent : shape) count *= extent;
+        return count;
+    }
+    /// Elements first .. first + out.size(), exactly. F32, F16 and BF16 can be read.
+    void read(std::size_t first, std::span<float> out) const;
+};
+
+namespace detail {
+
+/// Bytes an element; 0 if the name is unknown.
+constexpr std::size_t safetensors_size_of(std::string_view dtype) {
+    struct Known {
+        std::string_view name;
+        std::size_t bytes;
+    };
+    constexpr std::array<Known, 15> all{{{"F32", 4},
+                                         {"F16", 2},
+                                         {"BF16", 2},
+                                         {"F64", 8},
+                                         {"I64", 8},
+                                         {"I32", 4},
+                                         {"I16", 2},
+                                         {"I8", 1},
+                                         {"U64", 8},
+                                         {"U32", 4},
+                                         {"U16", 2},
+                                         {"U8", 1},
+                                         {"BOOL", 1},
+                                         {"F8_E4M3", 1},
+                                         {"F8_E5M2", 1}}};
+    for (const Known& known : all)
+        if (known.name == dtype) return known.bytes;
+    return 0;
+}
+
+template <class T>
+void widen(const std::byte* from, std::span<float> out) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        T value;
+        std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+        out[i] = static_cast<float>(value);
+    }
+}
+
+inline std::optional<std::size_t> product(std::size_t a, std::size_t b) {
+    std::size_t result = 0;
+    if (__builtin_mul_overflow(a, b, &result)) return {};
+    return result;
+}
+
+}  // namespace detail
+
+inline void StoredTensor::read(std::size_t first, std::span<float> out) const {
+    require(first <= size() && out.size() <= size() - first, Errc::shape, "tensor '", name,
+            "': elements ", first, " to ", first + out.size(), " are read, expected at most ",
+            size());
+    if (out.empty()) return;
+    const std::byte* const from = bytes.data() + first * detail::safetensors_size_of(dtype);
+    if (dtype == "F32")
+        std::memcpy(out.data(), from, out.size_bytes());
+    else if (dtype == "BF16")
+        detail::widen<Bf16>(from, out);
+    else if (dtype == "F16")
+        detail::widen<Half>(from, out);
+    else
+        fail(Errc::io, "tensor '", name, "': its type is ", dtype, ", expected F32, BF16 or F16");
+}
+
+/// A file, checked when it is opened: every byte of it belongs to the header or to one tensor.
+/// Messages call it by its path.
+class SafetensorsFile {
+public:
+    explicit SafetensorsFile(const std::filesystem::path& path) : file_{path} {
+        const std::string name = path.string();
+        const std::span<const std::byte> bytes = file_.bytes();
+        require(bytes.size() >= 8, Errc::io, name, ": is ", bytes.size(),
+                " bytes long, expected a safetensors file of at least 8");
+        std::uint64_t header_size = 0;
+        std::memcpy(&header_size, bytes.data(), 8);
+        require(header_size <= std::min<std::uint64_t>(bytes.size() - 8, largest_header), Errc::io,
+                name, ": its header claims ", header_size, " bytes, expected at most ",
+                std::min<std::uint64_t>(bytes.size() - 8, largest_header),
+                "; the file is cut short, or no safetensors file");
+        const std::string_view header{reinterpret_cast<const char*>(bytes.data()) + 8,
+                                      static_cast<std::size_t>(header_size)};
+        require(header.starts_with('{'), Errc::io, name,
+                ": its header does not begin with '{', expected a safetensors file");
+        const Json json = parse_json(header, name + ": header");
+        const std::span<const std::byte> buffer = bytes.subspan(8 + header.size());
+        for (const auto& [key, value] : json.items())
+            if (key == "__metadata__")
+                check_metadata(value, name);
+            else
+                tensors_.push_back(tensor_of(key, value, buffer, name));
+        check_packed(buffer, name);
+    }
+
+    /// Sorted by name.
+    std::span<const StoredTensor> tensors() const noexcept { return tensors_; }
+
+private:
+    static constexpr std::uint64_t largest_header = 100'000'000;
+
+    static void check_metadata(const Json& value, const std::string& name) {
+        require(value.is_object() && std::all_of(value.begin(), value.end(),
+                                                 [](const Json& one) { return one.is_string(); }),
+                Errc::io, name, ": __metadata__ is ", value.dump(), ", expected texts by name");
+    }
+    static std::size_t extent_of(const Json& value, const std::string& where) {
+        require(value.is_number_unsigned(), Errc::io, where, " holds ", value.dump(),
+                ", expected counts");
+        return value.get<std::size_t>();
+    }
+    static StoredTensor tensor_of(const std::string& key, const Json& value,
+                                  std::span<const std::byte> buffer, const std::string& name) {
+        const std::string where = name + ": tensor '" + key + "': ";
+        const auto part = [&](const char* part_name, bool good) {
+            require(good, Errc::io, where, part_name,
+                    " is missing or of a wrong type, expected dtype, shape and data_offsets");
+        };
+        part("the entry", value.is_object());
+        part("dtype", value.contains("dtype") && value["dtype"].is_string());
+        part("shape", value.contains("shape") && value["shape"].is_array());
+        part("data_offsets", value.contains("data_offsets") && value["data_offsets"].is_array() &&
+                                 value["data_offsets"].size() == 2);
+        StoredTensor tensor;
+        tensor.name = key;
+        tensor.dtype = value["dtype"].get<std::string>();
+        const std::size_t element = detail::safetensors_size_of(tensor.dtype);
+        require(element != 0, Errc::io, where, "its type is ", value["dtype"].dump(),
+                ", expected a type of whole bytes that this version knows");
+        std::optional<std::size_t> wanted = element;
+        bool empty = false;
+        for (const Json& extent : value["shape"]) {
+            tensor.shape.push_back(extent_of(extent, where + "shape"));
+            empty = empty || tensor.shape.back() == 0;
+            if (tensor.shape.back() != 0 && wanted)
+                wanted = detail::product(*wanted, tensor.shape.back());
+        }
+        require(wanted.has_value(), Errc::io, where, "shape is ", value["shape"].dump(),
+                ", expected fewer elements than can be counted");
+        if (empty) wanted = 0;
+        const std::size_t begin = extent_of(value["data_offsets"][0], where + "data_offsets"),
+                          end = extent_of(value["data_offsets"][1], where + "data_offsets");
+        require(begin <= end && end <= buffer.size(), Errc::io, where, "its bytes are ", begin,
+                " to ", end, ", expected to lie within the file's ", buffer.size(),
+                "; the file is cut short or broken");
+        require(end - begin == *wanted, Errc::io, where, "it has ", end - begin,
+                " bytes, expected ", *wanted, " by type and shape");
+        tensor.bytes = buffer.subspan(begin, end - begin);
+        return tensor;
+    }
+    /// No holes, no overlap, nothing left over.
+    void check_packed(std::span<const std::byte> buffer, const std::string& name) const {
+        std::vector<const StoredTensor*> order;
+        for (const StoredTensor& tensor : tensors_) order.push_back(&tensor);
+        std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
+            return std::pair{a->bytes.data(), a->bytes.size()} <
+                   std::pair{b->bytes.data(), b->bytes.size()};
+        });
+        const std::byte* at = buffer.data();
+        for (const StoredTensor* tensor : order) {
+            require(tensor->bytes.data() == at, Errc::io, name, ": tensor '", tensor->name,
+                    "': begins at byte ", tensor->bytes.data() - buffer.data(), ", expected ",
+                    at - buffer.data(), ", where the tensor before it ends");
+            at += tensor->bytes.size();
+        }
+        require(at == buffer.data() + buffer.size(), Errc::io, name, ": ",
+                buffer.data() + buffer.size() - at,
+                " bytes behind the last tensor belong to none, expected 0");
+    }
+
+    MappedFile file_;
+    std::vector<StoredTensor> tensors_;
+};
+
+/// Writes fp32 tensors, in any order and in pieces, to a file that appears when `publish` is
+/// called. Header: `format: pt`, data at a multiple of 8 bytes.
+class SafetensorsWriter {
+public:
+    struct Entry {
+        std::string name;
+        std::vector<std::size_t> shape;
+    };
+
+    SafetensorsWriter(std::filesystem::path path, std::vector<Entry> entries)
+        : file_{std::move(path)} {
+        std::sort(entries.begin(), entries.end(),
+                  [](const Entry& a, const Entry& b) { return a.name < b.name; });
+        std::string header = R"({"__metadata__":{"format":"pt"})";
+        std::uint64_t at = 0;
+        for (Entry& entry : entries) {
+            std::uint64_t bytes = sizeof(float);
+            for (const std::size_t extent : entry.shape) bytes *= extent;
+            header += ',' + Json(entry.name).dump() + R"(:{"dtype":"F32","shape":)" +
+                      Json(entry.shape).dump() + R"(,"data_offsets":)" +
+                      Json({at, at + bytes}).dump() + '}';
+            tensors_.push_back({std::move(entry.name), at, bytes, 0});
+            at += bytes;
+        }
+        header += '}';
+        header.append((8 - header.size() % 8) % 8, ' ');
+        const std::uint64_t size = header.size();
+        std::string start(8, '\0');
+        std::memcpy(start.data(), &size, 8);
+        file_.write(start + header);
+        data_ = 8 + size;
+    }
+
+    /// The tensor's next elements.
+    void append(std::string_view name, std::span<const float> values) {
+        const auto found =
+            std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                             [](const Tensor& a, std::string_view b) { return a.name < b; });
+        require(found != tensors_.end() && found->name == name, Errc::config,
+                "SafetensorsWriter: tensor '", name, "' is written, expected one of the entries");
+        require(values.size_bytes() <= found->bytes - found->written, Errc::shape,
+                "SafetensorsWriter: tensor '", name, "' is given ",
+                found->written + values.size_bytes(), " bytes, expected ", found->bytes);
+        file_.write_at(data_ + found->first + found->written, std::as_bytes(values));
+        found->written += values.size_bytes();
+    }
+    /// Everything was given and is on the disk when it returns.
+    void sync() {
+        for (const Tensor& tensor : tensors_)
+            require(tensor.written == tensor.bytes, Errc::shape, "SafetensorsWriter: tensor '",
+                    tensor.name, "' was given ", tensor.written, " bytes, expected ", tensor.bytes);
+        file_.sync();
+    }
+    void publish() { file_.publish(); }
+
+private:
+    struct Tensor {
+        std::string name;
+        std::uint64_t first, bytes, written;
+    };
+
+    NewFile file_;
+    std::vector<Tensor> tensors_;
+    std::uint64_t data_ = 0;
+};
+
+}  // namespace zeropp
