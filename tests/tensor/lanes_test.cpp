@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file exp to its stated accuracy, dropout's key, and the same bits with every instruction set.
+#include <bit>
+#include <cstring>
+
+#include "gradient_check.hpp"
+
+using namespace check;
+
+namespace {
+
+/// `body` with each instruction set that the processor has.
+template <class Body>
+void with_each_instruction_set(Body body) {
+    body();
+#if defined(__x86_64__)
+    if (zp::instruction_set() >= zp::InstructionSet::avx2) zp::detail::run_avx2(body);
+    if (zp::instruction_set() >= zp::InstructionSet::avx512) zp::detail::run_avx512(body);
+#endif
+}
+
+}  // namespace
+
+TEST_CASE("exp is within 1.5 units in the last place, with the same bits for every set") {
+    std::vector<float> in, first;
+    for (std::uint32_t bits = 0; bits < 0x42b1707au; bits += 5003) {
+        in.push_back(std::bit_cast<float>(bits));
+        in.push_back(-std::bit_cast<float>(bits));
+    }
+    std::vector<float> out(in.size());
+    with_each_instruction_set([&]() ZEROPP_INLINE {
+        for (std::size_t i = 0; i < in.size(); ++i) out[i] = zp::lanes::exp(in[i]);
+        if (first.empty()) first = out;
+    });
+    CHECK(std::memcmp(first.data(), out.data(), out.size() * 4) == 0);
+    double worst = 0;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+        if (in[i] < -87.0f) continue;
+        const double exact = std::exp(static_cast<double>(in[i]));
+        const double unit = std::ldexp(1.0, std::ilogb(exact) - 23);
+        worst = std::max(worst, std::abs(static_cast<double>(out[i]) - exact) / unit);
+    }
+    INFO("worst: " << worst << " units in the last place");
+    CHECK(worst < 1.5);
+}
+
+TEST_CASE("exp at the ends: 0, infinity, NaN") {
+    const float infinity = std::numeric_limits<float>::infinity();
+    CHECK(zp::lanes::exp(0.0f) == 1.0f);
+    CHECK(zp::lanes::exp(-87.5f) == 0.0f);
+    CHECK(zp::lanes::exp(-infinity) == 0.0f);
+    CHECK(zp::lanes::exp(89.0f) == infinity);
+    CHECK(zp::lanes::exp(infinity) == infinity);
+    CHECK(std::isnan(zp::lanes::exp(std::numeric_limits<float>::quiet_NaN())));
+    CHECK(zp::lanes::exp(88.7f) == Approx(std::exp(static_cast<double>(88.7f))).epsilon(1e-6));
+}
+
+TEST_CASE("gelu_new is the tanh formula") {
+    for (double x = -8; x <= 8; x += 0.01) {
+        const double u = std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);
+        CHECK(zp::GeluNew::value(x) == Approx(x / 2 * (1 + std::tanh(u))).margin(1e-12));
+        CHECK(zp::GeluNew::value(static_cast<float>(x)) ==
+              Approx(zp::GeluNew::value(static_cast<double>(static_cast<float>(x))))
+                  .epsilon(2e-6)
+                  .margin(1e-12));
+    }
+}
+
+TEST_CASE("what drops out depends on seed, example, token, operation and channel only") {
+    const auto factors = [](std::uint64_t seed, std::vector<std::uint64_t> ordinals,
+                            std::size_t length, std::size_t width, std::uint32_t operation) {
+        zp::DropoutRows all{ordinals.size() * length, width, length,
+                            {0.1f, operation},        seed,  ordinals};
+        std::vector<float> in(all.rows * width, 1.0f), out(in.size());
+        zp::dropout_forward(zp::Host{}, all, in.data(), static_cast<const float*>(nullptr),
+                            out.data());
+        return out;
+    };
+    const auto base = factors(1, {100, 101}, 4, 96, 5);
+    // Longer padding, wider rows, another place in the batch: the same for the same element.
+    const auto other = factors(1, {7, 101, 100}, 6, 130, 5);
+    const std::size_t place[] = {2, 1};
+    for (std::size_t example = 0; example < 2; ++example)
+        for (std::size_t token = 0; token < 4; ++token)
+            for (std::size_t c = 0; c < 96; ++c)
+                REQUIRE(base[(example * 4 + token) * 96 + c] ==
+                        other[(place[example] * 6 + token) * 130 + c]);
+    // And as the row's own definition says.
+    const zp::Dropout dropout{0.1f, 5};
+    for (std::size_t c = 0; c < 96; ++c)
+        REQUIRE(
+            base[(4 + 2) * 96 + c] ==
+            (zp::DropoutRow{1, 5, 101, 2}.bits(c) < dropout.threshold() ? 0.0f : dropout.scale()));
+    CHECK(factors(2, {100, 101}, 4, 96, 5) != base);
+    CHECK(factors(1, {100, 102}, 4, 96, 5) != base);
+    CHECK(factors(1, {100, 101}, 4, 96, 6) != base);
+}
+
+TEST_CASE("a tenth drops out, and the mean stays") {
+    const std::vector<std::uint64_t> ordinals{1};
+    const std::size_t count = 1'000'000;
+    const zp::DropoutRows all{1000, 1000, 1000, {0.1f, 3}, 9, ordinals};
+    std::vector<float> in(count, 1.0f), out(count);
+    zp::dropout_forward(zp::Host{}, all, in.data(), static_cast<const float*>(nullptr), out.data());
+    const auto dropped = static_cast<double>(std::count(out.begin(), out.end(), 0.0f));
+    const double deviation = std::sqrt(0.1 * 0.9 * count);  // of a binomial
+    CHECK(std::abs(dropped - 0.1 * count) < 4 * deviation);
+    double sum = 0;
+    for (const float value : out) sum += value;
+    CHECK(std::abs(sum / count - 1) < 4 * deviation / count / 0.9);
+}
+
+TEST_CASE("sums over lanes are the same bits with every instruction set") {
+    std::vector<float> in(1003), sums;
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = zp::normal_at(1, 2, i);
+    with_each_instruction_set([&]() ZEROPP_INLINE {
+        const float* const from = in.data();
+        sums.push_back(zp::lanes::sum<float>(
+            in.size(), [=](std::size_t i, float so_far)
+                           ZEROPP_INLINE { return zp::lanes::fma(from[i], from[i], so_far); }));
+    });
+    for (const float sum : sums) CHECK(sum == sums[0]);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file oneDNN's products against plain loops, and operations on them.
+#include <zeropp/device/onednn.hpp>
+
+#include "gradient_check.hpp"
+
+using namespace check;
+
+namespace {
+
+template <class E>
+std::vector<E> random_elements(std::size_t count, std::uint64_t stream) {
+    std::vector<E> values(count);
+    for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<E>(zp::normal_at(3, stream, i));
+    return values;
+}
+
+template <class E>
+void compare(double tolerance) {
+    zp::OneDnn ours;
+    std::vector<float> memory(zp::OneDnn::workspace<E>());
+    ours.use_workspace(memory);
+    for (const auto ta : {zp::Transpose::no, zp::Transpose::yes})
+        for (const auto tb : {zp::Transpose::no, zp::Transpose::yes})
+            for (const float beta : {0.0f, 1.0f})
+                for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
+                         {1, 1, 1}, {3, 5, 7}, {1, 300, 64}, {257, 33, 100}, {40, 260, 1030}}) {
+                    const std::size_t lda = (ta == zp::Transpose::yes ? m : k) + 3,
+                                      ldb = (tb == zp::Transpose::yes ? k : n) + 1, ldc = n + 2;
+                    const auto a = random_elements<E>(lda * (ta == zp::Transpose::yes ? k : m), 0);
+                    const auto b = random_elements<E>(ldb * (tb == zp::Transpose::yes ? n : k), 1);
+                    auto c = random_elements<E>(ldc * m, 2), expected = c;
+                    if (beta == 0)  // must not be read
+                        for (std::size_t row = 0; row < m; ++row)
+                            std::fill_n(c.begin() + static_cast<std::ptrdiff_t>(row * ldc), n,
+                                        static_cast<E>(std::numeric_limits<float>::quiet_NaN()));
+                    ours.gemm(ta, tb, m, n, k, 1.0f, a.data(), lda, b.data(), ldb, beta, c.data(),
+                              ldc);
+                    zp::ReferenceProducts{}.gemm(ta, tb, m, n, k, 1.0f, a.data(), lda, b.data(),
+                                                 ldb, beta, expected.data(), ldc);
+                    CHECK(distance({c.begin(), c.end()}, {expected.begin(), expected.end()}) <
+                          tolerance);
+                }
+}
+
+}  // namespace
+
+TEST_CASE("products in fp32 are those of plain loops") {
+    compare<float>(1e-6);  // another order of up to 1,030 summands
+}
+
+TEST_CASE("products in bf16 are those of plain loops, rounded once") {
+    // Sums in another order fall on the other side of a rounding now and then: 2^-9 of a few
+    // values.
+    compare<zp::Bf16>(1e-3);
+}
+
+TEST_CASE("16-bit products are native where the processor has them") {
+    const bool native = zp::OneDnn{}.bf16_products_are_native();
+    const auto set = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
+    const auto wanted = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
+    CHECK((!native || (set & wanted) == wanted));
+}
+
+TEST_CASE("a product uses one thread and leaves the caller's OpenMP as it was") {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(3);
+    zp::OneDnn products;
+    float a = 2, b = 3, c = 0;
+    products.gemm(zp::Transpose::no, zp::Transpose::no, 1, 1, 1, 1.0f, &a, 1, &b, 1, 0.0f, &c, 1);
+    CHECK(c == 6.0f);
+    CHECK(omp_get_max_threads() == 3);
+    CHECK(products.threads() == 1);
+    omp_set_num_threads(before);
+    CHECK_THROWS_WITH(zp::OneDnn{0}, "zeropp: OneDnn: 0 threads, expected at least 1");
+}
+
+TEST_CASE("operations on oneDNN's products are those on plain loops") {
+    static const std::vector<std::int32_t> ids{1, 2, 16, 1, 0, 2}, labels{3, -100, 0, 16, -100, 3};
+    const auto graph = [](auto& tape) {
+        tape.enter(0);
+        auto x = zp::embedding(tape, std::span{ids}, 2, {0, 0, {17, 64}});
+        tape.keep_gradient(x);
+        tape.enter(1);
+        const auto bias = zp::relative_position_bias(tape, {1, 64, {32, 4}}, 3, 3, {});
+        const auto h = zp::rms_norm(tape, x, {1, 0, {64}}, 1e-6f);
+        const auto qkv = zp::linear(tape, h, {1, 192, {192, 64}});
+        const auto mixed =
+            zp::attention(tape, {qkv, 0, 64}, {qkv, 64, 64}, {qkv, 128, 64}, bias, {.heads = 4});
+        x = zp::residual_add(tape, x, zp::linear(tape, mixed, {1, 12480, {64, 64}}));
+        tape.leave(1);
+        zp::cross_entropy(tape, x, {0, 0, {17, 64}}, labels, {.scale = 0.125f});
+        tape.leave(0);
+    };
+    const std::vector<std::size_t> sizes{17 * 64, 12480 + 64 * 64};
+    {
+        Weights<float> ours{sizes}, plain{sizes};
+        for (auto& value : ours.values[1]) value *= 0.2f;
+        plain.values = ours.values;
+        const Run result = run<float, zp::OneDnn>(ours, graph);
+        const Run expected = run<float, zp::ReferenceProducts>(plain, graph);
+        for (std::size_t unit = 0; unit < 2; ++unit)
+            CHECK(distance(result.gradients[unit], expected.gradients[unit]) < 1e-5);
+        CHECK(result.planned == result.peak);
+    }
+    {
+        Weights<zp::Bf16> ours{sizes}, plain{sizes};
+        for (auto& value : ours.values[1]) value = zp::Bf16{value * 0.2f};
+        plain.values = ours.values;
+        const Run result = run<zp::Bf16, zp::OneDnn>(ours, graph);
+        const Run expected = run<zp::Bf16, zp::ReferenceProducts>(plain, graph);
+        for (std::size_t unit = 0; unit < 2; ++unit)  // a few roundings to 2^-9 differ
+            CHECK(distance(result.gradients[unit], expected.gradients[unit]) < 0.01);
+        CHECK(result.planned == result.peak);
+    }
+}
