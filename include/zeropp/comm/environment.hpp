@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Which rank this process is, as its launcher says it in the environment.
+#pragma once
+
+#include <array>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <zeropp/core/error.hpp>
+
+namespace zeropp {
+
+struct Environment {
+    int rank = 0, world_size = 1, local_rank = 0;
+    std::string master_address{};  ///< empty if the launcher does not say
+    std::string master_port{};
+    std::string source{};  ///< the launcher whose variables were read, or "none"
+};
+
+namespace detail {
+
+struct LauncherNames {
+    const char *source, *rank, *world_size, *local_rank, *address, *port;
+};
+/// In the order in which they are believed. A variable that a launcher does not set is "".
+inline constexpr std::array launchers{
+    LauncherNames{"RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"},
+    LauncherNames{"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "MASTER_ADDR",
+                  "MASTER_PORT"},
+    LauncherNames{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                  "OMPI_COMM_WORLD_LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"},
+    LauncherNames{"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MASTER_ADDR", "MASTER_PORT"},
+};
+
+inline int integer_variable(const char* name, const std::string& text) {
+    int value = 0;
+    std::size_t digits = 0;
+    while (digits < text.size() && digits < 9 && text[digits] >= '0' && text[digits] <= '9')
+        value = 10 * value + (text[digits++] - '0');
+    require(digits == text.size() && digits > 0, Errc::config, "environment: ", name, " is '", text,
+            "', expected a number of 0 or more");
+    return value;
+}
+
+}  // namespace detail
+
+/// `lookup(name)` gives an optional string: `std::getenv` as a value, or a map in a test.
+template <class Lookup>
+Environment environment_from(Lookup lookup) {
+    Environment result{.source = "none"};
+    for (const detail::LauncherNames& names : detail::launchers) {
+        const std::optional<std::string> rank = lookup(names.rank),
+                                         world = lookup(names.world_size);
+        if (!rank || !world) continue;
+        result.rank = detail::integer_variable(names.rank, *rank);
+        result.world_size = detail::integer_variable(names.world_size, *world);
+        if (const auto local = lookup(names.local_rank))
+            result.local_rank = detail::integer_variable(names.local_rank, *local);
+        result.source = names.source;
+        break;
+    }
+    result.master_address = lookup("MASTER_ADDR").value_or("");
+    result.master_port = lookup("MASTER_PORT").value_or("");
+    require(result.rank < result.world_size, Errc::config, "environment: the rank is ", result.rank,
+            " of a world of ", result.world_size, " (read from ", result.source,
+            "), expected a smaller one");
+    return result;
+}
+
+inline Environment environment() {
+    return environment_from([](const char* name) -> std::optional<std::string> {
+        const char* const value = std::getenv(name);
+        return value != nullptr ? std::optional<std::string>{value} : std::nullopt;
+    });
+}
+
+/// Sets RANK, LOCAL_RANK and WORLD_SIZE for this process and its children. Not while other threads
+/// read the environment. A process of thread ranks exports rank 0.
+inline void export_environment(const Environment& values) {
+    setenv("RANK", std::to_string(values.rank).c_str(), 1);
+    setenv("LOCAL_RANK", std::to_string(values.local_rank).c_str(), 1);
+    setenv("WORLD_SIZE", std::to_string(values.world_size).c_str(), 1);
+}
+
+/// The line that DeepSpeed prints a rank when it finds its MPI world.
+inline std::string discovery_line(const Environment& values, std::string_view launcher) {
+    std::string line = "Discovered " + std::string{launcher} +
+                       " settings of world_rank=" + std::to_string(values.rank) +
+                       ", local_rank=" + std::to_string(values.local_rank) +
+                       ", world_size=" + std::to_string(values.world_size);
+    if (!values.master_address.empty()) line += ", master_addr=" + values.master_address;
+    if (!values.master_port.empty()) line += ", master_port=" + values.master_port;
+    return line;
+}
+
+}  // namespace zeropp

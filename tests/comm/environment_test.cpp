@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <map>
+
+#include <zeropp/comm/environment.hpp>
+
+#include "support/catch.hpp"
+
+using namespace zeropp;
+
+namespace {
+
+Environment from(const std::map<std::string, std::string>& variables) {
+    return environment_from([&](const char* name) -> std::optional<std::string> {
+        const auto found = variables.find(name);
+        return found == variables.end() ? std::nullopt : std::optional{found->second};
+    });
+}
+
+}  // namespace
+
+TEST_CASE("a process without a launcher is a world of one") {
+    const Environment alone = from({});
+    CHECK(alone.rank == 0);
+    CHECK(alone.world_size == 1);
+    CHECK(alone.source == "none");
+}
+
+TEST_CASE("the variables of each launcher are read, RANK before the others") {
+    const Environment open_mpi = from({{"OMPI_COMM_WORLD_RANK", "3"},
+                                       {"OMPI_COMM_WORLD_SIZE", "4"},
+                                       {"OMPI_COMM_WORLD_LOCAL_RANK", "1"}});
+    CHECK(open_mpi.rank == 3);
+    CHECK(open_mpi.world_size == 4);
+    CHECK(open_mpi.local_rank == 1);
+    CHECK(open_mpi.source == "Open MPI");
+    CHECK(from({{"SLURM_PROCID", "5"}, {"SLURM_NTASKS", "8"}}).rank == 5);
+    CHECK(from({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}).source == "PMI");
+    CHECK(from({{"RANK", "2"}, {"WORLD_SIZE", "3"}, {"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}).rank ==
+          2);
+}
+
+TEST_CASE("what is not a rank is refused with the variable's name and value") {
+    CHECK_THROWS_WITH(from({{"RANK", "two"}, {"WORLD_SIZE", "3"}}),
+                      "zeropp: environment: RANK is 'two', expected a number of 0 or more");
+    CHECK_THROWS_WITH(from({{"RANK", "3"}, {"WORLD_SIZE", "3"}}),
+                      "zeropp: environment: the rank is 3 of a world of 3 (read from RANK), "
+                      "expected a smaller one");
+}
+
+TEST_CASE("the discovery line is DeepSpeed's") {
+    const Environment values = from({{"RANK", "1"},
+                                     {"WORLD_SIZE", "4"},
+                                     {"LOCAL_RANK", "1"},
+                                     {"MASTER_ADDR", "10.0.0.1"},
+                                     {"MASTER_PORT", "29500"}});
+    CHECK(discovery_line(values, "MPI") ==
+          "Discovered MPI settings of world_rank=1, local_rank=1, world_size=4, "
+          "master_addr=10.0.0.1, master_port=29500");
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Run as 1 to 4 processes; every process asserts on its own findings.
+#include <zeropp/comm/mpi.hpp>
+#include <zeropp/comm/thread.hpp>
+#include <zeropp/trainer.hpp>
+
+#include "laws/communicator_laws.hpp"
+#include "support/catch.hpp"
+#include "support/mlp.hpp"
+
+using namespace zeropp;
+using namespace zeropp::testing;
+
+TEST_CASE("MPI ranks obey the laws", "[law]") {
+    CHECK(laws::check_communicator(MpiComm{}) == "");
+    int still = 0;
+    MPI_Initialized(&still);
+    int finalized = 1;
+    MPI_Finalized(&finalized);
+    CHECK(still == 1);
+    CHECK(finalized == 0);  // the caller initialised MPI, and keeps it
+}
+
+TEST_CASE("workspace that is lent, short or absent leaves the same bits") {
+    MpiComm comm{MPI_COMM_WORLD};
+    const auto world = static_cast<std::size_t>(comm.size());
+    for (const std::size_t lent :
+         {std::size_t{0}, world * 100 * 4, world * 250 * 4, std::size_t{1} << 20}) {
+        std::vector<std::byte> workspace(lent);
+        comm.use_workspace(workspace);
+        std::vector<std::vector<float>> out(10, std::vector<float>(100));
+        const std::vector<float> in = laws::values_of<float>(comm.rank(), world * 100);
+        std::vector<MpiComm::Pending> pending;
+        for (auto& to : out)
+            pending.push_back(
+                comm.reduce_scatter(std::span<const float>{in}, std::span<float>{to}));
+        for (std::size_t i = pending.size(); i-- > 0;) pending[i].wait();
+        const auto all = laws::reduced_by_definition<float, float>(comm.size(), world * 100);
+        const auto first = all.begin() + comm.rank() * 100;
+        for (const auto& to : out) CHECK(laws::same_bits(to, {first, first + 100}));
+        comm.use_workspace({});
+    }
+}
+
+namespace {
+
+template <class S, Communicator C>
+std::uint64_t hash_after_training(C comm) {
+    Mlp<Bf16> model{31};
+    Trainer trainer{
+        model,        comm,
+        S{},          AdamW{.lr = 1e-2f},
+        Buckets{300}, Accumulation{.steps = 2, .reduce = Accumulation::Reduce::once_a_step}};
+    for (int s = 0; s < 20; ++s)
+        trainer.step(
+            MlpBatch{.seed = static_cast<std::uint64_t>(1 + s * comm.size() + comm.rank())});
+    std::uint64_t hash = 0;
+    trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
+        hash = hash_of({reinterpret_cast<const char*>(values.data()), values.size_bytes()}, hash);
+    });
+    return hash;
+}
+
+}  // namespace
+
+TEST_CASE("processes leave the same bits as threads at every stage", "[law]") {
+    MpiComm comm;
+    const std::uint64_t hashes[] = {
+        hash_after_training<Zero<0>>(comm), hash_after_training<Zero<1>>(comm),
+        hash_after_training<Zero<2>>(comm), hash_after_training<Zero<3>>(comm)};
+    if (comm.rank() != 0) return;
+    std::uint64_t of_threads = 0;
+    run_ranks(comm.size(), [&](ThreadComm threads) {
+        const std::uint64_t hash = hash_after_training<Zero<2>>(threads);
+        if (threads.rank() == 0) of_threads = hash;
+    });
+    for (const std::uint64_t hash : hashes) CHECK(hash == of_threads);
+}
