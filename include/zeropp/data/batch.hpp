@@ -9,11 +9,11 @@
 #include <vector>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/labels.hpp>
 
 namespace zeropp {
 
 inline constexpr std::int32_t pad_token = 0;
-inline constexpr std::int32_t ignored_label = -100;
 
 /// Matrices are size x length, row-major. A row's real tokens come first.
 struct Seq2SeqBatch {

@@ -6,14 +6,12 @@
 #include <cstdint>
 #include <span>
 
+#include <zeropp/core/labels.hpp>
 #include <zeropp/tensor/host/cross_entropy.hpp>
 #include <zeropp/tensor/host/rows.hpp>
 #include <zeropp/tensor/tape.hpp>
 
 namespace zeropp {
-
-/// Labels with this value do not count.
-inline constexpr std::int32_t ignored_label = -100;
 
 struct CrossEntropyOptions {
     float scale = 1;  ///< of x before the product: d_model^-0.5 for a tied head
