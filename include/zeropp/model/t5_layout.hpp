@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Units and parameters of a T5, named as Hugging Face names them, and where they stand.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/format/t5_config.hpp>
+#include <zeropp/model/concepts.hpp>
+#include <zeropp/tensor/tape.hpp>
+
+namespace zeropp {
+
+/// What a normal layer of a block reads. Matrices are [out, in]; those that read the same input
+/// stand back to back and are one product.
+struct T5SelfAttention {
+    ParameterRef norm, query_key_value, output;
+};
+struct T5CrossAttention {
+    ParameterRef norm, query, key_value, output;
+};
+struct T5FeedForward {
+    ParameterRef norm, in, out;  ///< in: wi, or wi_0 and wi_1
+};
+struct T5Block {
+    std::size_t unit = 0;
+    T5SelfAttention self;
+    T5CrossAttention cross;  ///< of decoder blocks
+    T5FeedForward feed_forward;
+};
+struct T5Stack {
+    std::size_t bias_unit = 0;
+    ParameterRef bias;  ///< [buckets, heads], used by every block
+    std::vector<T5Block> blocks;
+    ParameterRef norm;  ///< in the last block's unit
+};
+
+/// The order of units is that of their use: shared embedding (resident), encoder's position bias
+/// (resident), its blocks, the same of the decoder, and the head if it is not tied.
+class T5Layout {
+public:
+    explicit T5Layout(const T5Config& config) : config_{config} {
+        require_valid(config, "T5");
+        const std::size_t products[] = {config.inner_size() * config.d_model,
+                                        config.d_ff * config.d_model};
+        for (const std::size_t size : products)
+            require(size % parameter_alignment == 0, Errc::config,
+                    "T5: d_model x num_heads x d_kv is ", products[0], " and d_model x d_ff is ",
+                    products[1], ", expected multiples of ", parameter_alignment);
+        add_unit("shared", true);
+        shared_ = add("shared.weight", {config.vocab_size, config.d_model});
+        encoder_ = add_stack("encoder", config.num_layers, false);
+        decoder_ = add_stack("decoder", config.num_decoder_layers, true);
+        head_ = shared_;
+        if (!config.tie_word_embeddings) {
+            add_unit("lm_head", false);
+            head_ = add("lm_head.weight", {config.vocab_size, config.d_model});
+        }
+    }
+
+    const T5Config& config() const noexcept { return config_; }
+    const std::vector<Unit>& units() const noexcept { return units_; }
+    const ParameterRef& shared() const noexcept { return shared_; }
+    /// `shared()` itself if the head is tied.
+    const ParameterRef& head() const noexcept { return head_; }
+    const T5Stack& encoder() const noexcept { return encoder_; }
+    const T5Stack& decoder() const noexcept { return decoder_; }
+
+private:
+    void add_unit(std::string name, bool resident) {
+        units_.push_back({std::move(name), {}, resident});
+    }
+    ParameterRef add(std::string name, std::pair<std::size_t, std::size_t> shape) {
+        Unit& unit = units_.back();
+        unit.parameters.push_back({std::move(name), {shape.first, shape.second}});
+        return {units_.size() - 1,
+                parameter_offset(unit, unit.parameters.size() - 1),
+                {shape.first, shape.second}};
+    }
+    ParameterRef add_norm(const std::string& layer, const char* name = ".layer_norm.weight") {
+        Unit& unit = units_.back();
+        unit.parameters.push_back({layer + name, {config_.d_model}});
+        return {units_.size() - 1,
+                parameter_offset(unit, unit.parameters.size() - 1),
+                {config_.d_model}};
+    }
+    /// Several matrices of the same shape, back to back, as one.
+    ParameterRef add_together(const std::string& layer, const std::vector<const char*>& names,
+                              std::pair<std::size_t, std::size_t> shape) {
+        ParameterRef all;
+        for (const char* const name : names) {
+            const ParameterRef one = add(layer + name, shape);
+            if (all.shape.rank() == 0) all = one;
+        }
+        all.shape = {names.size() * shape.first, shape.second};
+        return all;
+    }
+
+    T5Stack add_stack(const std::string& name, std::size_t depth, bool decoder) {
+        const std::size_t inner = config_.inner_size(), width = config_.d_model;
+        T5Stack stack;
+        add_unit(name + ".position_bias", true);
+        stack.bias_unit = units_.size() - 1;
+        stack.bias = add(name + ".block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                         {config_.relative_attention_num_buckets, config_.num_heads});
+        for (std::size_t index = 0; index < depth; ++index) {
+            const std::string block_name = name + ".block." + std::to_string(index);
+            add_unit(block_name, false);
+            T5Block block;
+            block.unit = units_.size() - 1;
+            std::string layer = block_name + ".layer.0";
+            block.self.norm = add_norm(layer);
+            block.self.query_key_value = add_together(
+                layer + ".SelfAttention", {".q.weight", ".k.weight", ".v.weight"}, {inner, width});
+            block.self.output = add(layer + ".SelfAttention.o.weight", {width, inner});
+            if (decoder) {
+                layer = block_name + ".layer.1";
+                block.cross.norm = add_norm(layer);
+                block.cross.query = add(layer + ".EncDecAttention.q.weight", {inner, width});
+                block.cross.key_value = add_together(layer + ".EncDecAttention",
+                                                     {".k.weight", ".v.weight"}, {inner, width});
+                block.cross.output = add(layer + ".EncDecAttention.o.weight", {width, inner});
+            }
+            layer = block_name + (decoder ? ".layer.2" : ".layer.1");
+            block.feed_forward.norm = add_norm(layer);
+            const bool gated = config_.feed_forward_proj == T5Config::FeedForward::gated_gelu;
+            block.feed_forward.in = add_together(
+                layer + ".DenseReluDense",
+                gated ? std::vector{".wi_0.weight", ".wi_1.weight"} : std::vector{".wi.weight"},
+                {config_.d_ff, width});
+            block.feed_forward.out =
+                add(layer + ".DenseReluDense.wo.weight", {width, config_.d_ff});
+            stack.blocks.push_back(std::move(block));
+        }
+        stack.norm = add_norm(name, ".final_layer_norm.weight");
+        return stack;
+    }
+
+    T5Config config_;
+    std::vector<Unit> units_;
+    ParameterRef shared_, head_;
+    T5Stack encoder_, decoder_;
+};
+
+}  // namespace zeropp
