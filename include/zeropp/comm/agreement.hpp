@@ -15,8 +15,6 @@
 
 namespace zeropp {
 
-namespace detail {
-
 /// Collective. Everybody's text, by rank.
 template <Communicator C>
 std::vector<std::string> gather_texts(C& comm, const std::string& text) {
@@ -38,8 +36,6 @@ std::vector<std::string> gather_texts(C& comm, const std::string& text) {
     return texts;
 }
 
-}  // namespace detail
-
 /// Collective. Sends 8 bytes a peer if all agree; otherwise every rank throws one error that names
 /// the first field that differs, with rank 0's value and the first other one.
 template <Communicator C>
@@ -54,7 +50,7 @@ void require_agreement(C& comm, const Fingerprint& mine) {
 
     std::string text;
     for (const auto& [name, value] : mine.fields) text += name + '\x1f' + value + '\x1e';
-    const std::vector<std::string> texts = detail::gather_texts(comm, text);
+    const std::vector<std::string> texts = gather_texts(comm, text);
     const auto field = [](const std::string& all, std::size_t at) {
         const std::size_t end = std::min(all.find('\x1e', at), all.size());
         const std::size_t middle = std::min(all.find('\x1f', at), end);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file zeropp-info: what each rank finds around it. Under mpirun, or with --ranks N as threads.
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <zeropp/comm/agreement.hpp>
+#include <zeropp/comm/environment.hpp>
+#include <zeropp/comm/mpi.hpp>
+#include <zeropp/comm/thread.hpp>
+#include <zeropp/core/config.hpp>
+#include <zeropp/device/instruction_set.hpp>
+
+namespace zp = zeropp;
+
+namespace {
+
+std::string host_name() {
+    char name[256] = {};
+    gethostname(name, sizeof name - 1);
+    return name;
+}
+
+std::string processor() {
+    std::ifstream file{"/proc/cpuinfo"};
+    for (std::string line; std::getline(file, line);)
+        if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+    return "unknown";
+}
+
+std::string memory() {
+    const double bytes =
+        static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f GiB", bytes / (1 << 30));
+    return text;
+}
+
+std::string mpi_version() {
+    char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+    zp::detail::check_mpi(MPI_Get_library_version(text, &length), "MPI_Get_library_version");
+    const std::string version{text, static_cast<std::size_t>(length)};
+    return version.substr(0, version.find(','));
+}
+
+std::string describe(const zp::Environment& found, const std::string& communicator) {
+    return zp::discovery_line(found, communicator == "mpi" ? "MPI" : "thread") +
+           "\nzeropp Distributed Environment\nUsing device: cpu\nWORLD_SIZE: " +
+           std::to_string(found.world_size) + "\nRANK: " + std::to_string(found.rank) +
+           "\nLOCAL_RANK: " + std::to_string(found.local_rank) + "\nHost: " + host_name() + ", " +
+           std::to_string(std::thread::hardware_concurrency()) + " cores, " + memory() +
+           "\nProcessor: " + processor() +
+           "\nInstruction set: " + std::string{name_of(zp::instruction_set())} +
+           "\nCommunicator: " + communicator + "\n";
+}
+
+/// Collective. Rank 0 prints everybody's text, in rank order.
+template <zp::Communicator C>
+void report(C& comm, const std::string& text) {
+    for (const std::string& each : zp::gather_texts(comm, text))
+        if (comm.rank() == 0) std::cout << each;
+    if (comm.rank() == 0) std::cout << std::flush;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+    CLI::App app{"What each rank finds around it. Run it under mpirun, or with --ranks N."};
+    int ranks = 0;
+    app.add_option("--ranks", ranks, "this many ranks as threads, instead of MPI")
+        ->check(CLI::Range(1, 64));
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    const std::string version = "zeropp " + std::to_string(ZEROPP_VERSION_MAJOR) + "." +
+                                std::to_string(ZEROPP_VERSION_MINOR) + "." +
+                                std::to_string(ZEROPP_VERSION_PATCH);
+    if (ranks > 0) {
+        zp::run_ranks(ranks, [&](zp::ThreadComm comm) {
+            report(comm, describe({.rank = comm.rank(),
+                                   .world_size = comm.size(),
+                                   .local_rank = comm.rank(),
+                                   .source = "threads"},
+                                  "thread"));
+            if (comm.rank() == 0) std::cout << version << '\n';
+        });
+        return 0;
+    }
+    zp::run_mpi_ranks([&](zp::MpiComm comm) {
+        zp::Environment found = zp::environment();
+        found.rank = comm.rank();
+        found.world_size = comm.size();
+        found.local_rank = comm.local_rank();
+        zp::export_environment(found);
+        report(comm, describe(found, "mpi"));
+        if (comm.rank() == 0) std::cout << version << ", " << mpi_version() << '\n';
+    });
+    return 0;
+} catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+}
