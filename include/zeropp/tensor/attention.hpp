@@ -102,7 +102,7 @@ Var<E> attention(Tape<E, D, P>& tape, Columns<E> q, Columns<E> k, Columns<E> v,
         work.bias = bias.record->values;
         work.bias_stride = bias.record->stride;
     }
-    if (work.dropout.active()) {
+    if (work.dropout.active() && !tape.is_measuring()) {
         work.seed = tape.options().seed;
         work.ordinals = tape.options().ordinals;
         require(work.ordinals.size() == work.examples, Errc::shape, "attention: dropout with ",
