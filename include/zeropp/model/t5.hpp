@@ -32,9 +32,9 @@ namespace zeropp {
 struct T5Options {
     std::size_t micro_batch = 8;  ///< examples of a batch, at most
     std::size_t max_source_length = 512, max_target_length = 512;
-    std::optional<float> dropout;  ///< the configuration's dropout_rate if not given
-    std::uint64_t seed = 0;        ///< of dropout
-    int threads = 1;               ///< of the matrix products
+    std::optional<float> dropout{};  ///< the configuration's dropout_rate if not given
+    std::uint64_t seed = 0;          ///< of dropout
+    int threads = 1;                 ///< of the matrix products
 };
 
 ///     auto model = zp::T5<zp::Bf16>::from_pretrained("t5-small", {.micro_batch = 8});

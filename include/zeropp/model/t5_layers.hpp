@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -68,28 +69,39 @@ Var<E> t5_feed_forward(Tape<E, D, P>& tape, Var<E> x, const T5FeedForwardPlaces&
                         dropout.at(T5Dropout::feed_forward_output));
 }
 
-/// x over itself; of the decoder, causal.
-template <Scalar E, Device D, class P>
+/// Keys and values that a self-attention looks at.
+template <Scalar E>
+struct T5Keys {
+    Columns<E> k, v;
+    std::size_t count = 0;  ///< of each example; 0: all
+};
+
+/// x over itself, causal if asked. `remember` is given the keys and values of x and returns those
+/// to look at: the same, or a cache that holds earlier ones too.
+template <Scalar E, Device D, class P, class Remember>
 Var<E> t5_self_attention(Tape<E, D, P>& tape, Var<E> x, const T5AttentionPlaces& at,
-                         const T5Config& config, PositionBias<E> bias,
-                         std::span<const std::uint8_t> mask, const T5Dropout& dropout) {
+                         const T5Config& config, PositionBias<E> bias, bool causal,
+                         std::span<const std::uint8_t> mask, const T5Dropout& dropout,
+                         Remember remember) {
     const Var<E> normal = rms_norm(tape, x, at.norm, config.layer_norm_epsilon);
     const auto [q, k, v] = projections<3>(tape, normal, {at.q, at.k, at.v});
-    const Var<E> mixed = attention(tape, q, k, v, bias,
+    const T5Keys<E> keys = remember(T5Keys<E>{k, v});
+    const Var<E> mixed = attention(tape, q, keys.k, keys.v, bias,
                                    {.heads = config.num_heads,
-                                    .causal = dropout.decoder,
+                                    .causal = causal,
                                     .key_mask = mask,
-                                    .dropout = dropout.at(T5Dropout::self_weights)});
+                                    .dropout = dropout.at(T5Dropout::self_weights),
+                                    .keys = keys.count});
     return residual_add(tape, x, linear(tape, mixed, at.o), dropout.at(T5Dropout::self_output));
 }
 
-/// x over the encoder's output, whose keys and values are `k` and `v`.
+/// x over the encoder's output, whose keys and values are `keys`.
 template <Scalar E, Device D, class P>
-Var<E> t5_cross_attention(Tape<E, D, P>& tape, Var<E> x, Columns<E> k, Columns<E> v,
+Var<E> t5_cross_attention(Tape<E, D, P>& tape, Var<E> x, const T5Keys<E>& keys,
                           const T5AttentionPlaces& at, const T5Config& config,
                           std::span<const std::uint8_t> mask, const T5Dropout& dropout) {
     const Var<E> normal = rms_norm(tape, x, at.norm, config.layer_norm_epsilon);
-    const Var<E> mixed = attention(tape, Columns<E>{linear(tape, normal, at.q)}, k, v, {},
+    const Var<E> mixed = attention(tape, Columns<E>{linear(tape, normal, at.q)}, keys.k, keys.v, {},
                                    {.heads = config.num_heads,
                                     .key_mask = mask,
                                     .dropout = dropout.at(T5Dropout::cross_weights)});
@@ -97,9 +109,9 @@ Var<E> t5_cross_attention(Tape<E, D, P>& tape, Var<E> x, Columns<E> k, Columns<E
 }
 
 template <Scalar E, Device D, class P>
-std::array<Columns<E>, 2> t5_cross_keys(Tape<E, D, P>& tape, Var<E> encoded,
-                                        const T5AttentionPlaces& at) {
-    return projections<2>(tape, encoded, {at.k, at.v});
+T5Keys<E> t5_cross_keys(Tape<E, D, P>& tape, Var<E> encoded, const T5AttentionPlaces& at) {
+    const auto [k, v] = projections<2>(tape, encoded, {at.k, at.v});
+    return {k, v};
 }
 
 /// Without gradients, the end of a block: only the stream stays, at `home`; the block's other
@@ -135,6 +147,60 @@ Var<E> t5_stack(Tape<E, D, P>& tape, Var<E> x, std::span<const T5BlockPlaces> bl
         if (!tape.records()) x = t5_keep_stream(tape, x, home, mark);
     }
     return x;
+}
+
+inline PositionBuckets t5_buckets(const T5Config& config, bool bidirectional) {
+    return {bidirectional, config.relative_attention_num_buckets,
+            config.relative_attention_max_distance};
+}
+/// Of the decoder's output, before the head.
+inline float t5_output_scale(const T5Config& config) {
+    return config.scale_decoder_outputs
+               ? static_cast<float>(std::pow(static_cast<double>(config.d_model), -0.5))
+               : 1.0f;
+}
+
+/// A batch as the stacks read it: examples x length each, the decoder's ids shifted already.
+struct T5Inputs {
+    std::size_t size = 0;
+    std::span<const std::int32_t> source_ids;
+    std::span<const std::uint8_t> source_mask;
+    std::span<const std::int32_t> decoder_ids;
+};
+
+/// The encoder's output; unit 0 is entered.
+template <Scalar E, Device D, class P>
+Var<E> t5_encode(Tape<E, D, P>& tape, const T5Places& places, const T5Config& config,
+                 const T5Inputs& inputs, float dropout) {
+    const std::size_t length = inputs.source_ids.size() / inputs.size;
+    const Var<E> embedded = embedding(tape, inputs.source_ids, inputs.size, places.shared);
+    const PositionBias<E> bias =
+        relative_position_bias(tape, places.encoder_bias, length, length, t5_buckets(config, true));
+    return t5_stack(tape, embedded, places.encoder, config, {.rate = dropout},
+                    [&](Var<E> x, const T5BlockPlaces& at, const T5Dropout& drop) {
+                        x = t5_self_attention(tape, x, at.self, config, bias, false,
+                                              inputs.source_mask, drop,
+                                              [](const T5Keys<E>& keys) { return keys; });
+                        return t5_feed_forward(tape, x, at.feed_forward, config, drop);
+                    });
+}
+
+/// The decoder's output for given inputs, all positions at once; unit 0 is entered.
+template <Scalar E, Device D, class P>
+Var<E> t5_decode(Tape<E, D, P>& tape, const T5Places& places, const T5Config& config,
+                 const T5Inputs& inputs, Var<E> encoded, float dropout) {
+    const std::size_t length = inputs.decoder_ids.size() / inputs.size;
+    const Var<E> embedded = embedding(tape, inputs.decoder_ids, inputs.size, places.shared);
+    const PositionBias<E> bias = relative_position_bias(tape, places.decoder_bias, length, length,
+                                                        t5_buckets(config, false));
+    return t5_stack(tape, embedded, places.decoder, config, {.rate = dropout, .decoder = true},
+                    [&](Var<E> x, const T5BlockPlaces& at, const T5Dropout& drop) {
+                        x = t5_self_attention(tape, x, at.self, config, bias, true, {}, drop,
+                                              [](const T5Keys<E>& keys) { return keys; });
+                        x = t5_cross_attention(tape, x, t5_cross_keys(tape, encoded, at.cross),
+                                               at.cross, config, inputs.source_mask, drop);
+                        return t5_feed_forward(tape, x, at.feed_forward, config, drop);
+                    });
 }
 
 }  // namespace zeropp

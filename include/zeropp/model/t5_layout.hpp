@@ -14,16 +14,36 @@
 
 namespace zeropp {
 
-/// What a normal layer of a block reads. Matrices are [out, in]; those that read the same input
-/// stand back to back and are one product.
+/// Matrices [out, in] of one shape that read the same input: `count` of them, one after another.
+struct T5Projection {
+    ParameterRef first;
+    std::size_t count = 0;
+
+    /// Back to back, so that they are one product: always, but for sizes that alignment pads.
+    bool is_one() const { return first.shape.size() % parameter_alignment == 0; }
+    ParameterRef whole() const {
+        return {first.unit, first.offset, {count * first.shape[0], first.shape[1]}};
+    }
+    ParameterRef part(std::size_t index) const {
+        const std::size_t distance = (first.shape.size() + parameter_alignment - 1) /
+                                     parameter_alignment * parameter_alignment;
+        return {first.unit, first.offset + index * distance, first.shape};
+    }
+};
 struct T5SelfAttention {
-    ParameterRef norm, query_key_value, output;
+    ParameterRef norm;
+    T5Projection query_key_value;
+    ParameterRef output;
 };
 struct T5CrossAttention {
-    ParameterRef norm, query, key_value, output;
+    ParameterRef norm, query;
+    T5Projection key_value;
+    ParameterRef output;
 };
 struct T5FeedForward {
-    ParameterRef norm, in, out;  ///< in: wi, or wi_0 and wi_1
+    ParameterRef norm;
+    T5Projection in;  ///< wi, or wi_0 and wi_1
+    ParameterRef out;
 };
 struct T5Block {
     std::size_t unit = 0;
@@ -44,12 +64,6 @@ class T5Layout {
 public:
     explicit T5Layout(const T5Config& config) : config_{config} {
         require_valid(config, "T5");
-        const std::size_t products[] = {config.inner_size() * config.d_model,
-                                        config.d_ff * config.d_model};
-        for (const std::size_t size : products)
-            require(size % parameter_alignment == 0, Errc::config,
-                    "T5: d_model x num_heads x d_kv is ", products[0], " and d_model x d_ff is ",
-                    products[1], ", expected multiples of ", parameter_alignment);
         add_unit("shared", true);
         shared_ = add("shared.weight", {config.vocab_size, config.d_model});
         encoder_ = add_stack("encoder", config.num_layers, false);
@@ -87,15 +101,13 @@ private:
                 parameter_offset(unit, unit.parameters.size() - 1),
                 {config_.d_model}};
     }
-    /// Several matrices of the same shape, back to back, as one.
-    ParameterRef add_together(const std::string& layer, const std::vector<const char*>& names,
+    T5Projection add_together(const std::string& layer, const std::vector<const char*>& names,
                               std::pair<std::size_t, std::size_t> shape) {
-        ParameterRef all;
+        T5Projection all;
         for (const char* const name : names) {
             const ParameterRef one = add(layer + name, shape);
-            if (all.shape.rank() == 0) all = one;
+            if (all.count++ == 0) all.first = one;
         }
-        all.shape = {names.size() * shape.first, shape.second};
         return all;
     }
 

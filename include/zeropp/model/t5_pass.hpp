@@ -3,6 +3,7 @@
 /// JMLR 2020, section 2.1, as Hugging Face's T5 computes it.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -56,7 +57,8 @@ public:
         for (const T5Block& block : stack.blocks)
             x = in_unit(block.unit, x, [&](Var<E> y) {
                 y = self_attention(block.self, y, bias, true, {});
-                y = cross_attention(block.cross, y, key_value(block.cross, encoded), mask);
+                y = cross_attention(block.cross, y, project<2>(block.cross.key_value, encoded),
+                                    mask);
                 y = feed_forward(block.feed_forward, y);
                 return &block == &stack.blocks.back() ? final_norm(stack.norm, y) : y;
             });
@@ -92,11 +94,24 @@ public:
         return {bidirectional, config_.relative_attention_num_buckets,
                 config_.relative_attention_max_distance};
     }
-    /// The self-attention's product: query, key and value, each inner_size() channels.
-    Var<E> query_key_value(const T5SelfAttention& layer, Var<E> x) {
-        return linear(tape_, norm(layer.norm, x), layer.query_key_value);
+    /// N products of one input, each of the same channels.
+    template <std::size_t N>
+    std::array<Columns<E>, N> project(const T5Projection& projection, Var<E> x) {
+        std::array<Columns<E>, N> out;
+        const std::size_t width = projection.first.shape[0];
+        if (projection.is_one()) {
+            const Var<E> all = linear(tape_, x, projection.whole());
+            for (std::size_t i = 0; i < N; ++i) out[i] = Columns<E>{all, i * width, width};
+        } else {
+            for (std::size_t i = 0; i < N; ++i)
+                out[i] = Columns<E>{linear(tape_, x, projection.part(i))};
+        }
+        return out;
     }
-    /// x + the layer, `all` of `query_key_value`, `key` and `value` of it or of a cache.
+    Var<E> norm(const ParameterRef& weight, Var<E> x) {
+        return rms_norm(tape_, x, weight, config_.layer_norm_epsilon);
+    }
+    /// x + the layer, from its query, keys and values.
     Var<E> self_attention_of(const T5SelfAttention& layer, Var<E> x, Columns<E> query,
                              Columns<E> key, Columns<E> value, PositionBias<E> bias,
                              AttentionOptions options) {
@@ -105,28 +120,26 @@ public:
         const Var<E> out = attention(tape_, query, key, value, bias, options);
         return residual_add(tape_, x, linear(tape_, out, layer.output), next_dropout());
     }
-    /// The encoder's output as a decoder block's keys and values.
-    Var<E> key_value(const T5CrossAttention& layer, Var<E> encoded) {
-        return linear(tape_, encoded, layer.key_value);
-    }
-    Var<E> cross_attention(const T5CrossAttention& layer, Var<E> x, Var<E> all,
+    /// `key_value` projects the encoder's output.
+    Var<E> cross_attention(const T5CrossAttention& layer, Var<E> x,
+                           const std::array<Columns<E>, 2>& key_value,
                            std::span<const std::uint8_t> mask) {
-        const std::size_t inner = config_.inner_size();
         const Var<E> query = linear(tape_, norm(layer.norm, x), layer.query);
         const Var<E> out =
-            attention(tape_, Columns<E>{query}, Columns<E>{all, 0, inner},
-                      Columns<E>{all, inner, inner}, PositionBias<E>{},
+            attention(tape_, Columns<E>{query}, key_value[0], key_value[1], PositionBias<E>{},
                       {.heads = config_.num_heads, .key_mask = mask, .dropout = next_dropout()});
         return residual_add(tape_, x, linear(tape_, out, layer.output), next_dropout());
     }
     Var<E> feed_forward(const T5FeedForward& layer, Var<E> x) {
-        const Var<E> in = linear(tape_, norm(layer.norm, x), layer.in);
-        const bool gated = config_.feed_forward_proj == T5Config::FeedForward::gated_gelu;
-        const std::size_t width = config_.d_ff;
+        const Var<E> normal = norm(layer.norm, x);
         const Dropout dropout = next_dropout();
-        const Var<E> middle = gated ? gated_gelu(tape_, Columns<E>{in, 0, width},
-                                                 Columns<E>{in, width, width}, dropout)
-                                    : relu(tape_, in, dropout);
+        Var<E> middle;
+        if (config_.feed_forward_proj == T5Config::FeedForward::gated_gelu) {
+            const auto [gate, values] = project<2>(layer.in, normal);
+            middle = gated_gelu(tape_, gate, values, dropout);
+        } else {
+            middle = relu(tape_, linear(tape_, normal, layer.in.first), dropout);
+        }
         return residual_add(tape_, x, linear(tape_, middle, layer.out), next_dropout());
     }
     /// At the end of a stack; read by other units.
@@ -138,15 +151,10 @@ public:
 
 private:
     Dropout next_dropout() { return {dropout_, operation_++}; }
-    Var<E> norm(const ParameterRef& weight, Var<E> x) {
-        return rms_norm(tape_, x, weight, config_.layer_norm_epsilon);
-    }
     Var<E> self_attention(const T5SelfAttention& layer, Var<E> x, PositionBias<E> bias, bool causal,
                           std::span<const std::uint8_t> mask) {
-        const std::size_t inner = config_.inner_size();
-        const Var<E> all = query_key_value(layer, x);
-        return self_attention_of(layer, x, Columns<E>{all, 0, inner}, Columns<E>{all, inner, inner},
-                                 Columns<E>{all, 2 * inner, inner}, bias,
+        const auto [query, key, value] = project<3>(layer.query_key_value, norm(layer.norm, x));
+        return self_attention_of(layer, x, query, key, value, bias,
                                  {.causal = causal, .key_mask = mask});
     }
     float head_scale() const {
