@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file Makes a T5 tokenizer from text: SentencePiece's unigram trainer with T5's settings.
+/// Kudo, "Subword regularization", ACL 2018, section 3.2.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <sentencepiece_trainer.h>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/data/tokenizer.hpp>
+
+namespace zeropp {
+
+struct TokenizerTraining {
+    std::int32_t vocab_size = 32'000;  ///< pieces, <pad>, </s> and <unk> included, the 100 extra
+                                       ///< ids not: a model needs vocab_size + 100 embeddings
+    std::size_t most_lines = 100'000;  ///< of a longer text, this many lines spread evenly over it
+    int threads = 2;                   ///< the result is the same for the same number of threads
+};
+
+namespace detail {
+
+class LineIterator : public sentencepiece::SentenceIterator {
+public:
+    explicit LineIterator(const std::vector<std::string>& lines) : lines_{lines} {}
+    bool done() const override { return at_ == lines_.size(); }
+    void Next() override { ++at_; }
+    const std::string& value() const override { return lines_[at_]; }
+    sentencepiece::util::Status status() const override { return {}; }
+
+private:
+    const std::vector<std::string>& lines_;
+    std::size_t at_ = 0;
+};
+
+/// The lines with something in them; if they are more than `most`, that many, evenly spread.
+inline std::vector<std::string> read_lines(const std::filesystem::path& path, std::size_t most) {
+    std::ifstream stream{path};
+    require(stream.good() && !std::filesystem::is_directory(path), Errc::io, path.string(),
+            ": there is no such file, expected text to make a tokenizer from");
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(stream, line);)
+        if (line.find_first_not_of(" \t\r\f\v") != line.npos) lines.push_back(std::move(line));
+    require(!lines.empty(), Errc::io, path.string(),
+            ": is empty, expected text to make a tokenizer from");
+    if (lines.size() > most) {
+        for (std::size_t i = 0; i < most; ++i) lines[i] = std::move(lines[i * lines.size() / most]);
+        lines.resize(most);
+    }
+    return lines;
+}
+
+}  // namespace detail
+
+inline Tokenizer train_tokenizer(const std::filesystem::path& text,
+                                 const TokenizerTraining& settings) {
+    const std::vector<std::string> lines = detail::read_lines(text, settings.most_lines);
+    detail::LineIterator iterator{lines};
+    std::string model;
+    const auto status = sentencepiece::SentencePieceTrainer::Train(
+        std::unordered_map<std::string, std::string>{
+            {"model_type", "unigram"},
+            {"vocab_size", std::to_string(settings.vocab_size)},
+            {"pad_id", "0"},
+            {"eos_id", "1"},
+            {"unk_id", "2"},
+            {"bos_id", "-1"},
+            {"num_threads", std::to_string(settings.threads)},
+            {"max_sentence_length", "1000000"},
+            {"minloglevel", "2"}},
+        &iterator, &model);
+    if (!status.ok()) {
+        // "... Vocabulary size too high (8000). Please set it to a value <= 534.", or
+        // "... Vocabulary size is smaller than required_chars. 20 vs 83. ..."
+        const std::string what = status.ToString();
+        const auto number_after = [&](std::string_view mark) {
+            const std::size_t at = what.find(mark);
+            return at == what.npos ? 0 : std::atoi(what.c_str() + at + mark.size());
+        };
+        if (const int most = number_after("a value <= "))
+            fail(Errc::config, text.string(), ": holds too little text for ", settings.vocab_size,
+                 " pieces, expected at most ", most, " pieces or more text");
+        if (const int least = number_after(" vs "))
+            fail(Errc::config, text.string(), ": has more different characters than ",
+                 settings.vocab_size, " pieces can hold, expected at least ", least, " pieces");
+        fail(Errc::config, text.string(), ": SentencePiece makes no tokenizer of it: ", what,
+             ", expected text for ", settings.vocab_size, " pieces");
+    }
+    return {std::move(model), text.string()};
+}
+
+}  // namespace zeropp
