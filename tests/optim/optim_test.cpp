@@ -53,7 +53,8 @@ TEST_CASE("optimizers take PyTorch's steps") {
 }
 
 TEST_CASE("WarmupLR gives DeepSpeed's rates, two steps at the lowest first") {
-    for (const auto& [name, trace] : read("optim/deepspeed_warmup.json").items()) {
+    const auto traces = read("optim/deepspeed_warmup.json");
+    for (const auto& [name, trace] : traces.items()) {
         const auto& given = trace["params"];
         const WarmupLR schedule{.min_lr = given.value("warmup_min_lr", 0.0f),
                                 .max_lr = given["warmup_max_lr"].get<float>(),

@@ -109,11 +109,11 @@ public:
 
     /// `bytes` of workspace for the operation; older reductions are completed if it is short.
     std::byte* receive_into(std::uint64_t sequence, std::size_t bytes, std::size_t slice,
-                            std::span<std::byte> out, Finish finish) {
+                            std::span<std::byte> out, Finish then) {
         Slot& slot = slots_[sequence % ring];
         slot.slice = slice;
         slot.out = out;
-        slot.finish = finish;
+        slot.finish = then;
         if (bytes > workspace_.size()) {
             slot.own.resize(bytes);
             slot.received = slot.own.data();

@@ -1,77 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file What the thread ranks of one world share: published operations, waiting, and failure.
+/// \file What the thread ranks of one world share: published operations and posted messages.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
+#include <cstring>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <zeropp/comm/thread_job.hpp>
 #include <zeropp/core/error.hpp>
 
 namespace zeropp::detail {
-
-/// Thrown in ranks that wait for one that has failed; never reaches the user.
-class PeerFailed : public Error {
-public:
-    PeerFailed()
-        : Error{Errc::communication,
-                "ThreadComm: another rank has failed, expected all ranks to go on"} {}
-};
-
-/// What a world and the worlds split off it share: the first failure, and the pulse that waiting
-/// ranks look at.
-class Failure {
-public:
-    bool has_happened() const noexcept { return happened_.load(std::memory_order_acquire); }
-    void record(std::exception_ptr cause) {
-        const std::lock_guard lock{mutex_};
-        if (!cause_) cause_ = std::move(cause);
-        happened_.store(true, std::memory_order_release);
-    }
-    std::exception_ptr cause() const {
-        const std::lock_guard lock{mutex_};
-        return cause_;
-    }
-    /// Waits until `holds()`; throws PeerFailed when a rank has failed.
-    template <class Holds>
-    void until(Holds holds) {
-        for (int spins = 0;; ++spins) {
-            const std::uint32_t seen = pulse_.load(std::memory_order_acquire);
-            if (holds()) return;
-            if (has_happened()) throw PeerFailed{};
-            if (spins < 64)
-                pause();
-            else if (spins < 96)
-                std::this_thread::yield();
-            else
-                pulse_.wait(seen, std::memory_order_acquire);
-        }
-    }
-    void wake() {
-        pulse_.fetch_add(1, std::memory_order_acq_rel);
-        pulse_.notify_all();
-    }
-
-private:
-    static void pause() {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#endif
-    }
-
-    mutable std::mutex mutex_;
-    std::exception_ptr cause_;
-    std::atomic<bool> happened_{false};
-    alignas(128) std::atomic<std::uint32_t> pulse_{0};
-};
 
 enum class Verb : std::uint8_t { reduce_scatter, all_gather, broadcast, all_to_all, barrier };
 
@@ -94,103 +40,199 @@ struct Operation {
     Execute execute = nullptr;  ///< this rank's reads of its peers' buffers
 };
 
+/// The messages from one rank to another, numbered from 1. The receiver copies number n once both
+/// sides have posted it, which ends it for both.
+struct Mail {
+    static constexpr std::size_t ring = 16;
+
+    int from = 0, to = 0;
+    std::atomic<std::uint64_t> sent{0}, received{0};
+    std::uint64_t awaited = 0;  ///< the receiver's own
+    std::array<std::span<const std::byte>, ring> messages{};
+    std::array<std::span<std::byte>, ring> places{};
+};
+
 /// Operations are numbered alike on every rank. A rank publishes its part, executes its reads once
 /// all parts are there, in order, and is done with a number when every rank has executed it.
 class ThreadWorld {
 public:
     static constexpr std::size_t ring = 64;
 
-    ThreadWorld(int size, std::shared_ptr<Failure> failure)
-        : failure_{std::move(failure)}, ranks_(static_cast<std::size_t>(size)) {
-        for (Rank& rank : ranks_) rank.inbox = std::vector<Mail>(static_cast<std::size_t>(size));
+    /// `members`: the ranks of this world by their number in the job.
+    ThreadWorld(std::shared_ptr<ThreadJob> job, std::vector<int> members)
+        : job_{std::move(job)}, members_{std::move(members)}, ranks_(members_.size()) {
+        for (int to = 0; to < size(); ++to) {
+            at(to).inbox = std::vector<Mail>(ranks_.size());
+            for (int from = 0; from < size(); ++from) {
+                mail(from, to).from = from;
+                mail(from, to).to = to;
+            }
+        }
     }
 
     int size() const noexcept { return static_cast<int>(ranks_.size()); }
-    Failure& failure() noexcept { return *failure_; }
-    const std::shared_ptr<Failure>& shared_failure() const noexcept { return failure_; }
+    const std::shared_ptr<ThreadJob>& job() const noexcept { return job_; }
+    int number_in_job(int rank) const { return members_[static_cast<std::size_t>(rank)]; }
     std::atomic<std::uint64_t>& bytes_sent(int rank) { return at(rank).bytes_sent; }
-
-    /// Publishes this rank's part of its next operation; returns the operation's number, from 1.
-    std::uint64_t start(const Operation& operation) {
-        Rank& me = at(operation.rank);
-        const std::uint64_t sequence = ++me.started;
-        if (sequence > ring) wait(operation.rank, sequence - ring);
-        me.operations[sequence % ring] = operation;
-        me.published.store(sequence, std::memory_order_release);
-        wake();
-        return sequence;
-    }
-    bool ready(int rank, std::uint64_t sequence) {
-        progress(rank, sequence);
-        return is_done(sequence);
-    }
-    /// Executes this rank's operations up to `sequence` in order, then waits for its peers' reads.
-    void wait(int rank, std::uint64_t sequence) {
-        until([&] {
-            progress(rank, sequence);
-            return is_done(sequence);
-        });
-    }
-    std::uint64_t started(int rank) { return at(rank).started; }
+    Mail& mail(int from, int to) { return at(to).inbox[static_cast<std::size_t>(from)]; }
     const Operation& operation(int rank, std::uint64_t sequence) const {
         return ranks_[static_cast<std::size_t>(rank)].operations[sequence % ring];
     }
 
-    template <class Holds>
-    void until(Holds holds) {
-        failure_->until(holds);
+    /// Publishes this rank's part of its next operation; returns the operation's number, from 1.
+    std::uint64_t start(const Operation& operation) {
+        Rank& me = at(operation.rank);
+        const std::uint64_t sequence = me.started + 1;
+        job_->before_operation(number_in_job(operation.rank), sequence);
+        if (sequence > ring) wait(operation.rank, sequence - ring);
+        me.started = sequence;
+        me.operations[sequence % ring] = operation;
+        me.published.store(sequence);
+        if (all(&Rank::published, sequence)) job_->wake();
+        return sequence;
     }
-    void wake() { failure_->wake(); }
-    /// Executes what this rank has started and all have published.
-    void progress(int rank, std::uint64_t last) {
-        Rank& me = at(rank);
-        while (me.executed.load(std::memory_order_relaxed) < last) {
-            const std::uint64_t next = me.executed.load(std::memory_order_relaxed) + 1;
-            for (const Rank& peer : ranks_)
-                if (peer.published.load(std::memory_order_acquire) < next) return;
-            const Operation& mine = me.operations[next % ring];
-            check(mine, next);
-            if (mine.execute != nullptr) mine.execute(*this, mine, next);
-            me.executed.store(next, std::memory_order_release);
-            wake();
-        }
+    bool ready(int rank, std::uint64_t sequence) {
+        progress(rank, sequence);
+        return all(&Rank::executed, sequence);
+    }
+    /// Executes this rank's operations up to `sequence` in order, then waits for its peers' reads.
+    void wait(int rank, std::uint64_t sequence) {
+        job_->until([&] { return ready(rank, sequence); },
+                    [&] {
+                        for (int r = 0; r < size(); ++r)
+                            require(!has_returned(r) || at(r).executed.load() >= sequence,
+                                    Errc::communication, "ThreadComm: rank ", r,
+                                    " has returned without its part of operation ", sequence, " (",
+                                    name_of(operation(rank, sequence).verb),
+                                    "), expected the same operations on every rank, waited for");
+                    });
     }
 
-    /// One message in flight from one rank to another.
-    struct Mail {
-        std::span<const std::byte> message;
-        std::atomic<std::uint64_t> sent{0}, received{0};
-    };
-    Mail& mail(int from, int to) { return at(to).inbox[static_cast<std::size_t>(from)]; }
+    std::uint64_t post(Mail& mail, std::span<const std::byte> message) {
+        const std::uint64_t number = mail.sent.load(std::memory_order_relaxed) + 1;
+        if (number > Mail::ring) wait(mail.from, mail, number - Mail::ring);
+        mail.messages[number % Mail::ring] = message;
+        mail.sent.store(number, std::memory_order_release);
+        job_->wake();
+        return number;
+    }
+    std::uint64_t await(Mail& mail, std::span<std::byte> place) {
+        const std::uint64_t number = mail.awaited + 1;
+        if (number > Mail::ring) wait(mail.to, mail, number - Mail::ring);
+        mail.places[number % Mail::ring] = place;
+        mail.awaited = number;
+        return number;
+    }
+    bool ready(int rank, const Mail& mail, std::uint64_t number) {
+        progress(rank, at(rank).started);
+        return mail.received.load(std::memory_order_acquire) >= number;
+    }
+    /// Until the receiver has message `number`; `rank` is either side.
+    void wait(int rank, const Mail& mail, std::uint64_t number) {
+        const int peer = rank == mail.from ? mail.to : mail.from;
+        job_->until([&] { return ready(rank, mail, number); },
+                    [&] {
+                        const bool gone = has_returned(peer);
+                        require(!gone || ready(rank, mail, number), Errc::communication,
+                                "ThreadComm: rank ", peer,
+                                " has returned without its part of message ", number, " from rank ",
+                                mail.from, " to rank ", mail.to,
+                                ", expected as many recv as send");
+                    });
+    }
+
+    /// A started operation will not be waited for. Where the world has failed or `failing`, its
+    /// buffers may go when this returns: nobody reads them any more.
+    void drop(bool failing) {
+        if (failing && !job_->has_failed()) job_->fail_without_cause();
+        if (!job_->has_failed()) return;
+        for (const Rank& rank : ranks_)
+            while (rank.reading.load()) std::this_thread::yield();
+    }
 
 private:
     struct alignas(128) Rank {
         std::atomic<std::uint64_t> published{0}, executed{0};
-        std::uint64_t started = 0;  ///< this rank's own
+        std::atomic<bool> reading{false};  ///< its peers' buffers
         std::atomic<std::uint64_t> bytes_sent{0};
+        std::uint64_t started = 0;  ///< this rank's own
         std::array<Operation, ring> operations;
         std::vector<Mail> inbox;
     };
+    /// Set while a rank reads its peers' buffers: those of a failed world may be gone.
+    class Reading {
+    public:
+        Reading(Rank& me, const ThreadJob& job) : me_{me} {
+            me_.reading.store(true);
+            if (!job.has_failed()) return;
+            me_.reading.store(false);
+            throw PeerFailed{};
+        }
+        ~Reading() { me_.reading.store(false); }
+        Reading(const Reading&) = delete;
+        Reading& operator=(const Reading&) = delete;
+
+    private:
+        Rank& me_;
+    };
 
     Rank& at(int rank) { return ranks_[static_cast<std::size_t>(rank)]; }
-    bool is_done(std::uint64_t sequence) const {
-        for (const Rank& rank : ranks_)
-            if (rank.executed.load(std::memory_order_acquire) < sequence) return false;
-        return true;
+    bool has_returned(int rank) const { return job_->has_returned(number_in_job(rank)); }
+    bool all(std::atomic<std::uint64_t> Rank::*count, std::uint64_t sequence) const {
+        return std::all_of(ranks_.begin(), ranks_.end(),
+                           [&](const Rank& rank) { return (rank.*count).load() >= sequence; });
     }
-    void check(const Operation& mine, std::uint64_t sequence) const {
-        for (std::size_t r = 0; r < ranks_.size(); ++r) {
-            const Operation& other = ranks_[r].operations[sequence % ring];
-            require(other.verb == mine.verb && other.in.size() == mine.in.size() &&
-                        other.root == mine.root,
+
+    /// Executes what this rank has started and all have published, and takes in its messages: peers
+    /// may be waiting for either.
+    void progress(int rank, std::uint64_t last) {
+        Rank& me = at(rank);
+        for (Mail& mail : me.inbox) take_in(me, mail);
+        std::uint64_t next = me.executed.load(std::memory_order_relaxed) + 1;
+        for (; next <= last && all(&Rank::published, next); ++next) {
+            const Operation& mine = me.operations[next % ring];
+            {
+                const Reading reading{me, *job_};
+                check(next);
+                if (mine.execute != nullptr) mine.execute(*this, mine, next);
+            }
+            me.executed.store(next);
+            if (all(&Rank::executed, next)) job_->wake();
+        }
+    }
+    void take_in(Rank& me, Mail& mail) {
+        std::uint64_t number = mail.received.load(std::memory_order_relaxed) + 1;
+        for (; number <= mail.awaited && number <= mail.sent.load(std::memory_order_acquire);
+             ++number) {
+            const std::span<const std::byte> message = mail.messages[number % Mail::ring];
+            const std::span<std::byte> place = mail.places[number % Mail::ring];
+            require(message.size() == place.size(), Errc::communication, "ThreadComm::recv: rank ",
+                    mail.from, " sends ", message.size(), " bytes to rank ", mail.to, ", expected ",
+                    place.size());
+            if (!place.empty()) {
+                const Reading reading{me, *job_};
+                std::memcpy(place.data(), message.data(), place.size());
+            }
+            mail.received.store(number, std::memory_order_release);
+            job_->wake();
+        }
+    }
+    void check(std::uint64_t sequence) const {
+        const Operation& first = operation(0, sequence);
+        for (int r = 1; r < size(); ++r) {
+            const Operation& other = operation(r, sequence);
+            require(other.verb == first.verb && other.in.size() == first.in.size() &&
+                        other.root == first.root,
                     Errc::communication, "ThreadComm: operation ", sequence, " is ",
-                    name_of(mine.verb), " of ", mine.in.size(), " bytes (root ", mine.root,
-                    ") on rank ", mine.rank, " and ", name_of(other.verb), " of ", other.in.size(),
+                    name_of(first.verb), " of ", first.in.size(), " bytes (root ", first.root,
+                    ") on rank 0 and ", name_of(other.verb), " of ", other.in.size(),
                     " bytes (root ", other.root, ") on rank ", r,
                     ", expected the same on every rank");
         }
     }
-    std::shared_ptr<Failure> failure_;
+
+    std::shared_ptr<ThreadJob> job_;
+    std::vector<int> members_;
     std::vector<Rank> ranks_;
 };
 
