@@ -83,7 +83,7 @@ TEST_CASE("every arena is used to its last byte and the plan says so") {
                 check(train<Zero<2>, AdamW, Bf16>(settings));
                 check(train<Zero<3>, AdamW, Bf16>(settings));
                 check(train<Zero<0>, MomentumSgd>(settings));
-                check(train<Zero<3>, Sgd>(settings));
+                check(train<Zero<3>, MomentumSgd>(settings));
             }
 }
 

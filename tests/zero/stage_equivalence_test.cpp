@@ -6,6 +6,10 @@
 using namespace zeropp;
 using namespace zeropp::testing;
 
+namespace zeropp::testing {
+ZEROPP_TRAINED()
+}
+
 namespace {
 
 template <class O, class E>
@@ -33,12 +37,12 @@ using Reduce = Accumulation::Reduce;
 TEST_CASE("all stages leave the same bits in fp32", "[law]") {
     stages_agree_in_every_world<AdamW, float>({});
     stages_agree_in_every_world<MomentumSgd, float>({});
-    stages_agree_in_every_world<Sgd, float>({.clip = 0});
+    stages_agree_in_every_world<MomentumSgd, float>({.clip = 0});
 }
 
 TEST_CASE("all stages leave the same bits in bf16", "[law]") {
     stages_agree_in_every_world<AdamW, Bf16>({});
-    stages_agree_in_every_world<Adam, Bf16>({.gradient_type = DType::fp32});
+    stages_agree_in_every_world<AdamW, Bf16>({.gradient_type = DType::fp32});
 }
 
 TEST_CASE("all stages leave the same bits with accumulation, reduced every micro-step or once",
@@ -52,7 +56,7 @@ TEST_CASE("all stages leave the same bits with accumulation, reduced every micro
 
 TEST_CASE("all stages leave the same bits where clipping acts", "[law]") {
     stages_agree_in_every_world<AdamW, float>({.clip = 1e-3f});
-    stages_agree<MomentumSgd, Bf16>({.world = 3, .clip = 1e-3f});
+    stages_agree<AdamW, Bf16>({.world = 3, .clip = 1e-3f});
 }
 
 TEST_CASE("all stages leave the same bits with frozen units and tensors", "[law]") {

@@ -48,7 +48,7 @@ public:
                                                    : make_slot(bucket.padded));
                 }
             }
-            homes_.push_back(home);
+            homes_.push_back(std::move(home));
         }
         flying_.reserve(StatePlan::in_flight);
     }
