@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file `save_pretrained`: a T5 as a Hugging Face directory, that of a trainer or a new one.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/format/file.hpp>
+#include <zeropp/format/json.hpp>
+#include <zeropp/format/safetensors.hpp>
+#include <zeropp/format/t5_config.hpp>
+#include <zeropp/model/concepts.hpp>
+#include <zeropp/model/t5.hpp>
+#include <zeropp/trainer.hpp>
+
+namespace zeropp {
+
+namespace detail {
+
+/// The files of a model directory, each under a temporary name until `publish`. What is not
+/// published is removed again, with the directory if it was made for it.
+class PretrainedFiles {
+public:
+    PretrainedFiles(const std::filesystem::path& folder, const T5Config& config,
+                    const std::vector<Unit>& units, const std::filesystem::path& tokenizer)
+        : folder_{folder} {
+        std::error_code error;
+        made_.path = folder_;
+        made_.is_new = std::filesystem::create_directories(folder_, error);
+        require(!error, Errc::io, folder_.string(), ": ", error.message(),
+                ", expected a directory that can be made");
+        std::vector<SafetensorsWriter::Entry> entries;
+        for (const Unit& unit : units)
+            for (const Parameter& parameter : unit.parameters)
+                entries.push_back({parameter.name, parameter.shape});
+        weights_ =
+            std::make_unique<SafetensorsWriter>(folder_ / "model.safetensors", std::move(entries));
+        add("config.json", config_json(config));
+        add("generation_config.json", generation_config_json(config));
+        if (tokenizer.empty() || std::filesystem::equivalent(tokenizer, folder_, error)) return;
+        for (const char* name : {"spiece.model", "tokenizer.json", "tokenizer_config.json",
+                                 "special_tokens_map.json", "added_tokens.json"})
+            if (std::filesystem::exists(tokenizer / name, error))
+                add(name, read_text(tokenizer / name));
+    }
+    void append(const Parameter& parameter, std::span<const float> values) {
+        weights_->append(parameter.name, values);
+    }
+    /// The weights last: a directory with weights is whole.
+    void publish() {
+        weights_->sync();
+        for (NewFile& file : files_) file.sync();
+        for (NewFile& file : files_) file.publish();
+        weights_->publish();
+        sync_folder(folder_);
+        made_.is_new = false;
+    }
+
+private:
+    /// Declared before the files, and so destroyed after them.
+    struct Made {
+        std::filesystem::path path;
+        bool is_new = false;
+        ~Made() {
+            std::error_code error;
+            if (is_new) std::filesystem::remove(path, error);
+        }
+    };
+    void add(const char* name, const std::string& text) {
+        files_.emplace_back(folder_ / name);
+        files_.back().write(text);
+    }
+
+    std::filesystem::path folder_;
+    Made made_;
+    std::vector<NewFile> files_;
+    std::unique_ptr<SafetensorsWriter> weights_;
+};
+
+}  // namespace detail
+
+/// Collective: gathers the fp32 master as `for_each_weight` does; rank 0 writes config.json,
+/// generation_config.json, model.safetensors, and the tokenizer's files of the directory that the
+/// model came from. Either all of it is there when it returns, or (a full disk) nothing new is.
+template <Element E, class D, class P, class C, class... Policies>
+void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
+                     const std::filesystem::path& folder) {
+    const T5<E, D, P>& model = trainer.model();
+    std::unique_ptr<detail::PretrainedFiles> files;
+    if (trainer.comm().rank() == 0)
+        files = std::make_unique<detail::PretrainedFiles>(folder, model.config(), model.units(),
+                                                          model.directory());
+    trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
+        files->append(parameter, values);
+    });
+    if (files != nullptr) files->publish();
+    trainer.comm().barrier();
+}
+
+/// The same for the values that the model starts from, in this process alone.
+template <Element E, class D, class P>
+void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& folder) {
+    const std::vector<Unit> units = model.units();
+    detail::PretrainedFiles files{folder, model.config(), units, model.directory()};
+    std::array<float, 4096> values;
+    for (std::size_t u = 0; u < units.size(); ++u)
+        for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
+            const Parameter& parameter = units[u].parameters[p];
+            for (std::size_t first = 0; first < parameter.size(); first += values.size()) {
+                const std::span<float> chunk =
+                    std::span{values}.first(std::min(values.size(), parameter.size() - first));
+                model.fill(u, p, first, chunk);
+                files.append(parameter, chunk);
+            }
+        }
+    files.publish();
+}
+
+}  // namespace zeropp
