@@ -121,3 +121,15 @@ TEST_CASE("sums over lanes are the same bits with every instruction set") {
     });
     for (const float sum : sums) CHECK(sum == sums[0]);
 }
+
+TEST_CASE("threefry gives the known answers of its authors") {
+    using Words = std::array<std::uint32_t, 4>;
+    CHECK(zp::threefry<20>({0, 0, 0, 0}, {0, 0, 0, 0}) ==
+          Words{0x9c6ca96a, 0xe17eae66, 0xfc10ecd4, 0x5256a7d8});
+    const std::uint32_t ones = 0xffffffffu;
+    CHECK(zp::threefry<20>({ones, ones, ones, ones}, {ones, ones, ones, ones}) ==
+          Words{0x2a881696, 0x57012287, 0xf6c7446e, 0xa16a6732});
+    CHECK(zp::threefry<20>({0xa4093822, 0x299f31d0, 0x082efa98, 0xec4e6c89},
+                           {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}) ==
+          Words{0x59cd1dbb, 0xb8879579, 0x86b5d00c, 0xac8b6d84});
+}

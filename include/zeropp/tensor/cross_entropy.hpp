@@ -7,7 +7,6 @@
 #include <span>
 
 #include <zeropp/core/labels.hpp>
-#include <zeropp/core/labels.hpp>
 #include <zeropp/tensor/host/cross_entropy.hpp>
 #include <zeropp/tensor/host/rows.hpp>
 #include <zeropp/tensor/tape.hpp>

@@ -79,7 +79,7 @@ ZEROPP_INLINE inline void mask_row(W* mask, std::size_t keys, const std::uint8_t
 template <Scalar E>
 struct AttentionScratch {
     using W = Wide<E>;
-    W *mask, *weights, *grads = nullptr;
+    W *mask, *factors, *weights, *grads = nullptr;
     W *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr;      // converted rows of a head
     W *dq = nullptr, *dk = nullptr, *dv = nullptr, *dout = nullptr;  // and their gradients
 
@@ -87,6 +87,7 @@ struct AttentionScratch {
     AttentionScratch(A& arena, const AttentionWork<E>& work, bool backward) {
         const auto take = [&](std::size_t count) { return arena.template take<W>(count).data(); };
         mask = take(lanes::padded(work.keys));
+        factors = take(lanes::dropout_padded(work.keys));
         weights = take(work.tile());
         if (backward) grads = take(work.tile());
         if constexpr (!std::same_as<E, W>) {
@@ -190,9 +191,11 @@ void attention_forward(Host, P& products, const AttentionWork<E>& work,
                         W* const weights = scratch.weights + row * stride;
                         rows[(b * work.heads + h) * work.queries + first + row] =
                             lanes::softmax(weights, used);
-                        if (work.dropout.active())
-                            lanes::drop_weights(weights, used, detail::weights_row(work, at, row),
-                                                h, work.dropout);
+                        if (work.dropout.active()) {
+                            lanes::weight_factors(detail::weights_row(work, at, row), h,
+                                                  work.dropout, used, scratch.factors);
+                            lanes::multiply(weights, scratch.factors, used);
+                        }
                     }
                 });
                 if constexpr (std::same_as<E, W>) {
@@ -275,10 +278,11 @@ void attention_backward(Host, P& products, const AttentionWork<E>& work,
                         lanes::softmax_again(
                             weights, used, rows[(b * work.heads + h) * work.queries + first + row]);
                         if (work.dropout.active()) {
-                            const DropoutRow key = detail::weights_row(work, at, row);
-                            lanes::drop_weights(grads, used, key, h, work.dropout);
+                            lanes::weight_factors(detail::weights_row(work, at, row), h,
+                                                  work.dropout, used, scratch.factors);
+                            lanes::multiply(grads, scratch.factors, used);
                             lanes::softmax_backward(weights, grads, used);
-                            lanes::drop_weights(weights, used, key, h, work.dropout);
+                            lanes::multiply(weights, scratch.factors, used);
                         } else {
                             lanes::softmax_backward(weights, grads, used);
                         }

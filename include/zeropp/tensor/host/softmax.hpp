@@ -46,17 +46,24 @@ ZEROPP_INLINE inline void softmax_again(W* __restrict row, std::size_t width, So
     for (std::size_t i = 0; i < width; ++i) row[i] = lanes::exp(row[i] - was.high) * was.factor;
 }
 
-/// row *= factors of dropout; `head` has its own channels.
+/// Whole groups of dropout that hold `width` weights.
+constexpr std::size_t dropout_padded(std::size_t width) {
+    return (width + dropout_group - 1) / dropout_group * dropout_group;
+}
+
+/// Dropout's factors of a row of weights; each head has its own channels.
 template <class W>
-ZEROPP_INLINE inline void drop_weights(W* __restrict row, std::size_t width, const DropoutRow& key,
-                                       std::size_t head, const Dropout& dropout) {
-    W factors[dropout_group];
-    for (std::size_t first = 0; first < width; first += dropout_group) {
-        dropout_factors(key, (head << 10) + first / dropout_group, dropout.threshold(),
-                        static_cast<W>(dropout.scale()), factors);
-        const std::size_t end = width - first < dropout_group ? width - first : dropout_group;
-        for (std::size_t i = 0; i < end; ++i) row[first + i] *= factors[i];
-    }
+ZEROPP_INLINE inline void weight_factors(const DropoutRow& row, std::size_t head,
+                                         const Dropout& dropout, std::size_t width, W* factors) {
+    for (std::size_t first = 0; first < width; first += dropout_group)
+        dropout_factors(row, (head << 10) + first / dropout_group, dropout.threshold(),
+                        static_cast<W>(dropout.scale()), factors + first);
+}
+
+template <class W>
+ZEROPP_INLINE inline void multiply(W* __restrict row, const W* __restrict factors,
+                                   std::size_t width) {
+    for (std::size_t i = 0; i < width; ++i) row[i] *= factors[i];
 }
 
 /// weights P (before dropout), dW (gradient of the weights, before dropout):
