@@ -3,10 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
@@ -18,16 +18,16 @@ namespace zeropp {
 
 /// Owns a cache for the model's micro_batch and max_source_length, allocated at the first call. One
 /// object a thread.
-template <Element E, Device D = Host, class P = typename DefaultProducts<D>::type>
+template <Element E, Device D = Host, class P = OneDnn>
 class T5Generator {
 public:
     /// Borrows nothing of the model.
     T5Generator(const T5<E, D, P>& model, std::size_t max_new_tokens)
-        : source_{model.source()},
+        : layout_{model.layout()},
           options_{model.options()},
           device_{model.device()},
           most_{max_new_tokens},
-          tape_{P{}, device_} {
+          tape_{P{options_.threads}, device_} {
         require(most_ >= 1, Errc::config, "T5Generator: max_new_tokens is ", most_,
                 ", expected at least 1");
     }
@@ -38,63 +38,70 @@ public:
                                                   UnitObserver<E>& observer) {
         check(batch);
         if (arena_.capacity() == 0) arena_ = Arena<D>{"generation", bytes(), device_};
-        arena_.release(0);
         const Units<E> units{observer};
-        const std::size_t vocabulary = config().vocab_size;
-        const T5Inputs inputs{batch.size, batch.source_ids, batch.source_mask, {}};
-        Cache cache = prepare(tape_, arena_, units, inputs);
+        Cache cache = prepare(tape_, arena_, units, batch);
         std::vector<std::vector<std::int32_t>> tokens(batch.size);
         std::vector<std::int32_t> last(batch.size, config().decoder_start_token_id);
-        std::vector<bool> ended(batch.size, false);
-        for (std::size_t t = 0; t < most_; ++t) {
-            const std::size_t mark = arena_.mark();
-            const Var<E> logits = next(tape_, arena_, units, inputs, cache, last, t);
+        std::vector<std::size_t> examples(batch.size);  // of the rows that go on
+        for (std::size_t row = 0; row < batch.size; ++row) examples[row] = row;
+        for (std::size_t t = 0; t < most_ && !examples.empty(); ++t) {
+            const std::size_t mark = arena_.mark(), vocabulary = config().vocab_size;
+            const Var<E> logits = next(tape_, arena_, units, cache, last, t);
             device_.synchronize();
-            for (std::size_t b = 0; b < batch.size; ++b) {
-                if (ended[b]) continue;
-                last[b] = best({logits.data() + b * vocabulary, vocabulary});
-                tokens[b].push_back(last[b]);
-                ended[b] = last[b] == config().eos_token_id;
+            for (std::size_t row = 0; row < last.size(); ++row) {
+                last[row] = best({logits.data() + row * vocabulary, vocabulary});
+                tokens[examples[row]].push_back(last[row]);
             }
             arena_.release(mark);
-            if (std::find(ended.begin(), ended.end(), false) == ended.end()) break;
+            for (std::size_t row = last.size(); row-- > 0;) {
+                if (last[row] != config().eos_token_id) continue;
+                remove(cache, row, t + 1);
+                last[row] = last.back();
+                examples[row] = examples.back();
+                last.pop_back();
+                examples.pop_back();
+            }
         }
         return tokens;
     }
 
     /// That the first call allocates.
     std::size_t bytes() const {
-        Arena<D> arena = Arena<D>::measuring("generation");
-        Tape<E, D, P> tape{P{}, device_};
-        const std::size_t source = options_.micro_batch * options_.max_source_length;
-        const T5Inputs inputs{options_.micro_batch,
-                              {static_cast<const std::int32_t*>(nullptr), source},
-                              {static_cast<const std::uint8_t*>(nullptr), source},
-                              {}};
-        Cache cache = prepare(tape, arena, {}, inputs);
-        next(tape, arena, {}, inputs, cache,
-             {static_cast<const std::int32_t*>(nullptr), options_.micro_batch}, most_ - 1);
-        return Arena<D>::rounded(arena.peak());
+        Seq2SeqBatch largest;
+        largest.size = options_.micro_batch;
+        largest.source_length = options_.max_source_length;
+        largest.source_ids.resize(largest.size * largest.source_length);
+        largest.source_mask.resize(largest.source_ids.size());
+        auto arena = Arena<D>::measuring("generation");
+        Tape tape{P{options_.threads}, device_};
+        Cache cache = prepare(tape, arena, {}, largest);
+        next(tape, arena, {}, cache, std::vector<std::int32_t>(largest.size), most_ - 1);
+        return arena.peak();
     }
 
 private:
-    /// Some channels of rows in the arena, from step to step.
+    using Tape = typename T5<E, D, P>::Tape;
+    using Pass = typename T5<E, D, P>::Pass;
+
+    /// A block of rows an example in the arena, kept from step to step, and columns of it.
     struct Kept {
-        Tensor<E> rows;
-        std::size_t first, count;
-        explicit Kept(const Columns<E>& columns)
-            : rows{columns.var.tensor()}, first{columns.first}, count{columns.count} {}
-        Columns<E> on(Tape<E, D, P>& tape) const {
-            return {tape.input(rows.data, rows.shape), first, count};
+        Tensor<E> rows;  ///< [examples, length, width]
+        std::size_t first = 0, count = 0;
+
+        Columns<E> on(Tape& tape, std::size_t examples) const {
+            return {tape.input(rows.data, {examples, rows.shape[1], rows.shape[2]}), first, count};
         }
     };
     struct BlockCache {
-        E *k, *v;  ///< of the tokens so far: examples x max_new_tokens x inner size
-        Kept cross_k, cross_v;
+        std::array<Kept, 2> self, cross;  ///< keys and values; self: room for max_new_tokens rows
     };
-    using Cache = std::vector<BlockCache>;
+    struct Cache {
+        std::vector<BlockCache> blocks;
+        std::span<std::uint8_t> mask;  ///< of the sources
+        std::size_t examples = 0, source_length = 0;
+    };
 
-    const T5Config& config() const noexcept { return source_.config(); }
+    const T5Config& config() const noexcept { return layout_.config(); }
 
     void check(const Seq2SeqBatch& batch) const {
         require(1 <= batch.size && batch.size <= options_.micro_batch && 1 <= batch.source_length &&
@@ -110,65 +117,101 @@ private:
     }
 
     /// Runs the encoder; what the decoder's blocks need of it stays in the arena.
-    Cache prepare(Tape<E, D, P>& tape, Arena<D>& arena, Units<E> units,
-                  const T5Inputs& inputs) const {
+    Cache prepare(Tape& tape, Arena<D>& arena, Units<E> units, const Seq2SeqBatch& batch) const {
+        arena.release(0);
         Cache cache;
-        const std::size_t size = inputs.size * most_ * config().inner_size();
+        cache.examples = batch.size;
+        cache.source_length = batch.source_length;
+        cache.mask = arena.template take<std::uint8_t>(batch.source_mask.size());
+        if (!arena.is_measuring()) std::ranges::copy(batch.source_mask, cache.mask.begin());
         tape.start(arena, units, {.gradients = false});
-        tape.enter(0);
-        const Var<E> encoded = t5_encode(tape, source_.places(), config(), inputs, 0);
-        for (const T5BlockPlaces& at : source_.places().decoder) {
-            tape.enter(at.unit);
-            const T5Keys<E> keys = t5_cross_keys(tape, encoded, at.cross);
-            cache.push_back({tape.template take<E>(size), tape.template take<E>(size), Kept{keys.k},
-                             Kept{keys.v}});
-            tape.leave(at.unit);
+        Pass pass{tape, layout_, 0};
+        tape.enter(layout_.shared().unit);
+        const Var<E> encoded = pass.encode(batch.source_ids, batch.source_mask, batch.size);
+        for (const T5Block& block : layout_.decoder().blocks) {
+            tape.enter(block.unit);
+            BlockCache kept;
+            const auto cross = pass.template project<2>(block.cross.key_value, encoded);
+            const Shape shape{batch.size, most_, config().inner_size()};
+            for (std::size_t i = 0; i < 2; ++i) {
+                kept.cross[i] = {cross[i].var.tensor(), cross[i].first, cross[i].count};
+                kept.self[i] = {{tape.template take<E>(shape.size()), shape}, 0, shape.width()};
+            }
+            cache.blocks.push_back(kept);
+            tape.leave(block.unit);
         }
-        tape.leave(0);
+        tape.leave(layout_.shared().unit);
         return cache;
     }
 
     /// Logits [examples, 1, vocabulary] of the token after `last`, which is number `t`.
-    Var<E> next(Tape<E, D, P>& tape, Arena<D>& arena, Units<E> units, const T5Inputs& inputs,
-                const Cache& cache, std::span<const std::int32_t> last, std::size_t t) const {
-        const T5Places& places = source_.places();
+    Var<E> next(Tape& tape, Arena<D>& arena, Units<E> units, const Cache& cache,
+                std::span<const std::int32_t> last, std::size_t t) const {
         tape.start(arena, units, {.gradients = false});
-        tape.enter(0);
-        const Var<E> embedded = embedding(tape, last, inputs.size, places.shared);
-        const PositionBias<E> bias = relative_position_bias(tape, places.decoder_bias, 1, t + 1,
-                                                            t5_buckets(config(), false), t);
-        const Var<E> hidden = t5_stack(
-            tape, embedded, places.decoder, config(), {.decoder = true},
-            [&](Var<E> x, const T5BlockPlaces& at, const T5Dropout& none) {
-                const BlockCache& block = cache[none.block];
-                x = t5_self_attention(tape, x, at.self, config(), bias, false, {}, none,
-                                      [&](const T5Keys<E>& keys) {
-                                          return T5Keys<E>{append(tape, keys.k, block.k, t),
-                                                           append(tape, keys.v, block.v, t), t + 1};
-                                      });
-                x = t5_cross_attention(tape, x,
-                                       T5Keys<E>{block.cross_k.on(tape), block.cross_v.on(tape)},
-                                       at.cross, config(), inputs.source_mask, none);
-                return t5_feed_forward(tape, x, at.feed_forward, config(), none);
+        Pass pass{tape, layout_, 0};
+        const T5Stack& stack = layout_.decoder();
+        tape.enter(layout_.shared().unit);
+        Var<E> x = pass.embed(last, cache.examples);
+        tape.enter(stack.bias_unit);
+        const PositionBias<E> bias =
+            relative_position_bias(tape, stack.bias, 1, t + 1, pass.buckets(false), t);
+        const auto mask =
+            std::span<const std::uint8_t>{cache.mask}.first(cache.examples * cache.source_length);
+        for (std::size_t index = 0; index < stack.blocks.size(); ++index) {
+            const T5Block& block = stack.blocks[index];
+            const BlockCache& kept = cache.blocks[index];
+            x = pass.in_unit(block.unit, x, [&](Var<E> y) {
+                const auto now = pass.template project<3>(block.self.query_key_value,
+                                                          pass.norm(block.self.norm, y));
+                y = pass.self_attention_of(
+                    block.self, y, now[0], append(tape, now[1], kept.self[0], cache.examples, t),
+                    append(tape, now[2], kept.self[1], cache.examples, t), bias, {.keys = t + 1});
+                y = pass.cross_attention(block.cross, y,
+                                         {kept.cross[0].on(tape, cache.examples),
+                                          kept.cross[1].on(tape, cache.examples)},
+                                         mask);
+                y = pass.feed_forward(block.feed_forward, y);
+                return index + 1 == stack.blocks.size() ? pass.final_norm(stack.norm, y) : y;
             });
-        if (places.head.unit != 0) tape.enter(places.head.unit);
-        const Var<E> logits =
-            linear(tape, scaled(tape, hidden, t5_output_scale(config())), places.head);
-        if (places.head.unit != 0) tape.leave(places.head.unit);
-        tape.leave(0);
+        }
+        tape.leave(stack.bias_unit);
+        const Var<E> logits = pass.logits(x);
+        tape.leave(layout_.shared().unit);
         return logits;
     }
 
-    /// Copies row `t` of each example into the cache, and gives the cache.
-    Columns<E> append(Tape<E, D, P>& tape, const Columns<E>& row, E* cache, std::size_t t) const {
-        const std::size_t size = row.var.shape()[0], width = row.count;
+    /// Copies the one row of each example into the cache as row `t`, and gives the cache.
+    Columns<E> append(Tape& tape, const Columns<E>& row, const Kept& kept, std::size_t examples,
+                      std::size_t t) const {
+        const Strided<const E> from = row.view();
         if (!tape.is_measuring())
-            for (std::size_t b = 0; b < size; ++b)
-                device_.copy(
-                    reinterpret_cast<std::byte*>(cache + (b * most_ + t) * width),
-                    reinterpret_cast<const std::byte*>(row.view().data + b * row.view().stride),
-                    width * sizeof(E));
-        return tape.input(cache, {size, most_, width});
+            for (std::size_t b = 0; b < examples; ++b)
+                copy(kept.rows.row(b * most_ + t).data(), from.data + b * from.stride, row.count);
+        return kept.on(tape, examples);
+    }
+
+    /// The last example takes the place of example `row`; `length` rows of its own are in the
+    /// cache.
+    void remove(Cache& cache, std::size_t row, std::size_t length) const {
+        const std::size_t from = --cache.examples;
+        if (from == row) return;
+        const auto move = [&](const Kept& kept, std::size_t rows) {
+            const std::size_t stride = kept.rows.shape[1] * kept.rows.shape[2];
+            copy(kept.rows.data + row * stride, kept.rows.data + from * stride,
+                 rows * kept.rows.shape[2]);
+        };
+        for (const BlockCache& block : cache.blocks) {
+            for (const Kept& kept : block.self) move(kept, length);
+            move(block.cross[0], cache.source_length);
+            if (block.cross[1].rows.data != block.cross[0].rows.data)
+                move(block.cross[1], cache.source_length);
+        }
+        std::ranges::copy(cache.mask.subspan(from * cache.source_length, cache.source_length),
+                          cache.mask.subspan(row * cache.source_length).begin());
+    }
+    void copy(E* to, const E* from, std::size_t count) const {
+        device_.copy(reinterpret_cast<std::byte*>(to), reinterpret_cast<const std::byte*>(from),
+                     count * sizeof(E));
     }
 
     static std::int32_t best(std::span<const E> logits) {
@@ -178,12 +221,15 @@ private:
         return static_cast<std::int32_t>(at);
     }
 
-    T5Source source_;
+    T5Layout layout_;
     T5Options options_;
     D device_;
     std::size_t most_;
-    Tape<E, D, P> tape_;
+    Tape tape_;
     Arena<D> arena_;
 };
+
+template <Element E, Device D, class P>
+T5Generator(const T5<E, D, P>&, std::size_t) -> T5Generator<E, D, P>;
 
 }  // namespace zeropp

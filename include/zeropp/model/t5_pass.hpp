@@ -149,20 +149,8 @@ public:
         return dropped(tape_, out, next_dropout());
     }
 
-private:
-    Dropout next_dropout() { return {dropout_, operation_++}; }
-    Var<E> self_attention(const T5SelfAttention& layer, Var<E> x, PositionBias<E> bias, bool causal,
-                          std::span<const std::uint8_t> mask) {
-        const auto [query, key, value] = project<3>(layer.query_key_value, norm(layer.norm, x));
-        return self_attention_of(layer, x, query, key, value, bias,
-                                 {.causal = causal, .key_mask = mask});
-    }
-    float head_scale() const {
-        return config_.scale_decoder_outputs
-                   ? static_cast<float>(1 / std::sqrt(static_cast<double>(config_.d_model)))
-                   : 1.0f;
-    }
-    /// Without gradients a unit leaves the stream only, in the memory where it found it.
+    /// `body` computes a block from x. Without gradients a unit leaves the stream only, in the
+    /// memory where it found it.
     template <class Body>
     Var<E> in_unit(std::size_t unit, Var<E> x, Body body) {
         const std::size_t mark = tape_.arena().mark();
@@ -176,6 +164,20 @@ private:
                                 x.shape().size() * sizeof(E));
         tape_.arena().release(mark);
         return tape_.input(x.data(), x.shape());
+    }
+
+private:
+    Dropout next_dropout() { return {dropout_, operation_++}; }
+    Var<E> self_attention(const T5SelfAttention& layer, Var<E> x, PositionBias<E> bias, bool causal,
+                          std::span<const std::uint8_t> mask) {
+        const auto [query, key, value] = project<3>(layer.query_key_value, norm(layer.norm, x));
+        return self_attention_of(layer, x, query, key, value, bias,
+                                 {.causal = causal, .key_mask = mask});
+    }
+    float head_scale() const {
+        return config_.scale_decoder_outputs
+                   ? static_cast<float>(1 / std::sqrt(static_cast<double>(config_.d_model)))
+                   : 1.0f;
     }
     template <class Body>
     void in_head(Body body) {

@@ -68,6 +68,10 @@ public:
     T5StoredWeights(const std::filesystem::path& directory, T5Config& config) : stored_{directory} {
         const StoredTensor* const head = stored_.find("lm_head.weight");
         config.tie_word_embeddings = head == nullptr || is_equal(*head, at("shared.weight"));
+        for (const std::string_view copy : {embeddings[1], embeddings[2]})
+            if (const StoredTensor* const tensor = stored_.find(copy))
+                require(is_equal(*tensor, at("shared.weight")), Errc::io, stored_.name(),
+                        ": tensor '", copy, "' differs from 'shared.weight', expected its copy");
         const T5Layout layout{config};
         std::vector<std::string_view> used;
         for (const Unit& unit : layout.units()) {
