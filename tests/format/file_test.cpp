@@ -1,0 +1,60 @@
+#include <csignal>
+#include <string>
+
+#include <sys/resource.h>
+
+#include <zeropp/format/file.hpp>
+#include <zeropp/format/json.hpp>
+
+#include "format/temporary.hpp"
+#include "support/catch.hpp"
+
+namespace zp = zeropp;
+using zp::testing::message_of;
+using zp::testing::TemporaryFolder;
+
+TEST_CASE("a new file replaces the old one at once, or leaves it alone") {
+    const TemporaryFolder folder;
+    folder.write("f", "old");
+    {
+        zp::NewFile file{folder / "f"};
+        file.write("new");
+        CHECK(zp::read_text(folder / "f") == "old");
+    }
+    CHECK(zp::read_text(folder / "f") == "old");
+    CHECK_FALSE(std::filesystem::exists(folder / "f.partial"));
+    zp::NewFile file{folder / "f"};
+    file.write("new");
+    file.sync();
+    file.publish();
+    zp::sync_folder(folder.path());
+    CHECK(zp::read_text(folder / "f") == "new");
+    CHECK_FALSE(std::filesystem::exists(folder / "f.partial"));
+}
+
+TEST_CASE("a disk that takes no more is an error that leaves nothing behind") {
+    const TemporaryFolder folder;
+    // A limit on the size of files stands for the full disk: write fails in the same place.
+    const auto before = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    const rlimit small{1000, limit.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const std::string text = message_of(
+        [&] {
+            zp::NewFile file{folder / "f"};
+            file.write(std::string(5000, 'x'));
+        },
+        folder.path());
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    std::signal(SIGXFSZ, before);
+    CHECK(text ==
+          "zeropp: f: File too large, expected to write the whole file; nothing is left of it");
+    CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a file in a folder that is not there cannot be written") {
+    const TemporaryFolder folder;
+    CHECK(message_of([&] { const zp::NewFile file{folder / "none/f"}; }, folder.path()) ==
+          "zeropp: none/f: No such file or directory, expected a file that can be written");
+}
