@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <numeric>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -22,16 +23,40 @@ namespace zeropp {
 class ThreadComm {
 public:
     /// Waiting in any order is safe: waiting for one operation does this rank's part of all earlier
-    /// ones.
+    /// ones. The communicator outlives it.
     class Pending {
     public:
         Pending() = default;
+        Pending(Pending&& other) noexcept
+            : world_{std::exchange(other.world_, nullptr)},
+              mail_{other.mail_},
+              rank_{other.rank_},
+              number_{other.number_} {}
+        Pending& operator=(Pending&& other) noexcept {
+            std::swap(world_, other.world_);
+            std::swap(mail_, other.mail_);
+            std::swap(rank_, other.rank_);
+            std::swap(number_, other.number_);
+            return *this;
+        }
+        /// Does not wait for the operation. While an exception passes, or after the world has
+        /// failed, it waits for peers to stop reading: the buffers may go next.
+        ~Pending() {
+            if (world_ != nullptr) world_->drop(std::uncaught_exceptions() > 0);
+        }
+
         bool ready() {
-            if (world_ != nullptr && world_->ready(rank_, sequence_)) world_ = nullptr;
+            if (world_ != nullptr && (mail_ != nullptr ? world_->ready(rank_, *mail_, number_)
+                                                       : world_->ready(rank_, number_)))
+                world_ = nullptr;
             return world_ == nullptr;
         }
         void wait() {
-            if (world_ != nullptr) world_->wait(rank_, sequence_);
+            if (world_ == nullptr) return;
+            if (mail_ != nullptr)
+                world_->wait(rank_, *mail_, number_);
+            else
+                world_->wait(rank_, number_);
             world_ = nullptr;
         }
         template <Device D>
@@ -41,12 +66,13 @@ public:
 
     private:
         friend class ThreadComm;
-        Pending(detail::ThreadWorld* world, int rank, std::uint64_t sequence)
-            : world_{world}, rank_{rank}, sequence_{sequence} {}
+        Pending(detail::ThreadWorld* world, detail::Mail* mail, int rank, std::uint64_t number)
+            : world_{world}, mail_{mail}, rank_{rank}, number_{number} {}
 
         detail::ThreadWorld* world_ = nullptr;  ///< null: done
+        detail::Mail* mail_ = nullptr;          ///< of a send or recv
         int rank_ = 0;
-        std::uint64_t sequence_ = 0;
+        std::uint64_t number_ = 0;
     };
 
     int rank() const noexcept { return rank_; }
@@ -126,29 +152,17 @@ public:
     /// Collective.
     void barrier() { start(detail::Verb::barrier, {}, {}, 0, nullptr).wait(); }
 
-    /// Returns when `peer` has received it: sends `message` once.
+    /// Done when `peer` has received it: sends `message` once.
     Pending send(std::span<const std::byte> message, int peer) {
         check_peer("send", peer);
         count(message.size());
-        auto& mail = world_->mail(rank_, peer);
-        mail.message = message;
-        const std::uint64_t number = mail.sent.fetch_add(1, std::memory_order_release) + 1;
-        world_->wake();
-        wait_for([&] { return mail.received.load(std::memory_order_acquire) == number; });
-        return {};
+        detail::Mail& mail = world_->mail(rank_, peer);
+        return {world_.get(), &mail, rank_, world_->post(mail, message)};
     }
     Pending recv(std::span<std::byte> message, int peer) {
         check_peer("recv", peer);
-        auto& mail = world_->mail(peer, rank_);
-        const std::uint64_t number = mail.received.load(std::memory_order_relaxed) + 1;
-        wait_for([&] { return mail.sent.load(std::memory_order_acquire) == number; });
-        require(mail.message.size() == message.size(), Errc::communication,
-                "ThreadComm::recv: the message of rank ", peer, " has ", mail.message.size(),
-                " bytes, expected ", message.size());
-        copy(mail.message, message.data());
-        mail.received.store(number, std::memory_order_release);
-        world_->wake();
-        return {};
+        detail::Mail& mail = world_->mail(peer, rank_);
+        return {world_.get(), &mail, rank_, world_->await(mail, message)};
     }
 
     /// Collective. Ranks of one color form a world, ordered by key, then by rank.
@@ -167,9 +181,11 @@ public:
             return cards[static_cast<std::size_t>(a)].key < cards[static_cast<std::size_t>(b)].key;
         });
         std::shared_ptr<detail::ThreadWorld> world;
-        if (group.front() == rank_)
-            world = std::make_shared<detail::ThreadWorld>(static_cast<int>(group.size()),
-                                                          world_->shared_failure());
+        if (group.front() == rank_) {
+            std::vector<int> members;
+            for (const int r : group) members.push_back(world_->number_in_job(r));
+            world = std::make_shared<detail::ThreadWorld>(world_->job(), std::move(members));
+        }
         const std::shared_ptr<detail::ThreadWorld>* address = &world;
         std::vector<decltype(address)> addresses(ranks());
         all_gather(std::as_bytes(std::span{&address, 1}),
@@ -183,7 +199,7 @@ public:
 
 private:
     template <class Body>
-    friend void run_ranks(int size, Body body);
+    friend void run_ranks(int size, Body body, ThreadHook hook);
 
     ThreadComm(std::shared_ptr<detail::ThreadWorld> world, int rank)
         : world_{std::move(world)}, rank_{rank} {}
@@ -197,15 +213,7 @@ private:
     }
     Pending start(detail::Verb verb, std::span<const std::byte> in, std::span<std::byte> out,
                   int root, detail::Operation::Execute execute) {
-        return {world_.get(), rank_, world_->start({verb, rank_, root, in, out, execute})};
-    }
-    /// Goes on with collectives that peers may be waiting for.
-    template <class Holds>
-    void wait_for(Holds holds) {
-        world_->until([&] {
-            world_->progress(rank_, world_->started(rank_));
-            return holds();
-        });
+        return {world_.get(), nullptr, rank_, world_->start({verb, rank_, root, in, out, execute})};
     }
     void check_peer(const char* verb, int peer) const {
         require(0 <= peer && peer < size() && peer != rank_, Errc::config, "ThreadComm::", verb,
@@ -218,27 +226,36 @@ private:
 static_assert(Communicator<ThreadComm>);
 
 /// Runs `body(ThreadComm)` once a rank, each on its own thread, and rethrows the first failure. A
-/// rank that fails ends the others at their next wait.
+/// rank that fails, or returns while others still need it, ends them at their next wait.
+template <class Body>
+void run_ranks(int size, Body body, ThreadHook hook) {
+    require(size > 0, Errc::config, "run_ranks: size is ", size, ", expected at least 1");
+    std::vector<int> members(static_cast<std::size_t>(size));
+    std::iota(members.begin(), members.end(), 0);
+    const auto job = std::make_shared<detail::ThreadJob>(size, std::move(hook));
+    const auto world = std::make_shared<detail::ThreadWorld>(job, members);
+    std::vector<std::thread> threads;
+    threads.reserve(members.size());
+    const auto run = [&](int rank) {
+        try {
+            body(ThreadComm{world, rank});
+            job->set_returned(rank);
+        } catch (const detail::PeerFailed&) {  // the cause is with the rank it belongs to
+        } catch (...) {
+            job->fail_with(std::current_exception());
+        }
+    };
+    try {
+        for (const int rank : members) threads.emplace_back(run, rank);
+    } catch (...) {  // no more threads to be had
+        job->fail_with(std::current_exception());
+    }
+    for (std::thread& thread : threads) thread.join();
+    job->rethrow();
+}
 template <class Body>
 void run_ranks(int size, Body body) {
-    require(size > 0, Errc::config, "run_ranks: size is ", size, ", expected at least 1");
-    const auto failure = std::make_shared<detail::Failure>();
-    const auto world = std::make_shared<detail::ThreadWorld>(size, failure);
-    std::vector<std::thread> threads;
-    threads.reserve(static_cast<std::size_t>(size));
-    for (int r = 0; r < size; ++r)
-        threads.emplace_back([&, r] {
-            try {
-                body(ThreadComm{world, r});
-            } catch (
-                const detail::PeerFailed&) {  // the cause is recorded by the rank it belongs to
-            } catch (...) {
-                failure->record(std::current_exception());
-                failure->wake();
-            }
-        });
-    for (std::thread& thread : threads) thread.join();
-    if (failure->has_happened()) std::rethrow_exception(failure->cause());
+    run_ranks(size, std::move(body), ThreadHook{});
 }
 
 }  // namespace zeropp

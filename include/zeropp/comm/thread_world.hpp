@@ -136,8 +136,7 @@ public:
                         require(!gone || ready(rank, mail, number), Errc::communication,
                                 "ThreadComm: rank ", peer,
                                 " has returned without its part of message ", number, " from rank ",
-                                mail.from, " to rank ", mail.to,
-                                ", expected as many recv as send");
+                                mail.from, " to rank ", mail.to, ", expected as many recv as send");
                     });
     }
 
