@@ -61,7 +61,9 @@ private:
         require(json.is_object() && json.contains("weight_map") && json["weight_map"].is_object(),
                 Errc::io, index.string(), ": weight_map is missing, expected files by tensor");
         std::map<std::string, std::shared_ptr<const SafetensorsFile>> files;
-        for (const auto& [tensor_name, value] : json["weight_map"].items()) {
+        for (const auto& item : json["weight_map"].items()) {
+            const std::string& tensor_name = item.key();
+            const Json& value = item.value();
             require(value.is_string(), Errc::io, index.string(), ": weight_map.", tensor_name,
                     " is ", value.dump(), ", expected a file's name");
             const auto file_name = value.get<std::string>();
