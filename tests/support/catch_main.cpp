@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file main() of every test program that needs no MPI.
-#if __has_include(<catch2/catch_all.hpp>)
-#include <catch2/catch_all.hpp>
+/// \file main() of the test programs that need no MPI.
+int run_tests(int argc, char** argv);
 
-int main(int argc, char** argv) { return Catch::Session().run(argc, argv); }
-#else
-#define CATCH_CONFIG_MAIN
-#include <catch2/catch.hpp>
-#endif
+int main(int argc, char** argv) { return run_tests(argc, argv); }

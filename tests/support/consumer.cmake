@@ -34,7 +34,7 @@ function(build_and_run folder)  # configure, build, two processes
     endif()
 endfunction()
 
-cmake_path(GET COMPILER FILENAME compiler_name)
+string(REGEX REPLACE ".*/" "" compiler_name "${COMPILER}")
 if(CASE STREQUAL "install")
     file(REMOVE_RECURSE ${prefix})
     run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --component development)
