@@ -43,6 +43,19 @@ target_include_directories(two_units PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/two_uni
 target_link_libraries(two_units PRIVATE ${libraries})
 add_test(NAME headers.may_be_included_by_two_units COMMAND two_units)
 
+# The other compiler accepts every header too.
+find_program(ZEROPP_CLANG NAMES clang++-14 clang++)
+if(ZEROPP_CLANG AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    set(own "^(${PROJECT_SOURCE_DIR}|${PROJECT_BINARY_DIR})")
+    set(all_folders "$<TARGET_PROPERTY:two_units,INCLUDE_DIRECTORIES>")
+    add_test(NAME headers.compile_with_clang
+        COMMAND ${ZEROPP_CLANG} -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Werror
+            "-I$<JOIN:$<FILTER:${all_folders},INCLUDE,${own}>,;-I>"
+            "-isystem$<JOIN:$<FILTER:${all_folders},EXCLUDE,${own}|^/usr/include$>,;-isystem>"
+            ${CMAKE_CURRENT_SOURCE_DIR}/two_units/b.cpp
+        COMMAND_EXPAND_LISTS)
+endif()
+
 # A wrong combination must not compile, and its first error must be the sentence on the file's first line.
 file(GLOB cases CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/compile_fail/*.cpp)
 foreach(file IN LISTS cases)
@@ -59,7 +72,6 @@ set(consumer ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DBUILD=${PROJECT_B
 set(script -P ${CMAKE_CURRENT_SOURCE_DIR}/support/consumer.cmake)
 add_test(NAME consumer.install COMMAND ${consumer} -DCASE=install ${script})
 set_tests_properties(consumer.install PROPERTIES FIXTURES_SETUP installed_package)
-find_program(ZEROPP_CLANG NAMES clang++-14 clang++)
 set(cases missing_component unknown_component pkg_config)
 if(TARGET zeropp::mpi)
     list(APPEND cases build add_subdirectory)

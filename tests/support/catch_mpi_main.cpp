@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file main() of the test programs that run on several MPI processes: one failing rank fails all.
-#include <mpi.h>
-
 #include <algorithm>
+
+#include <mpi.h>
 
 int run_tests(int argc, char** argv);
 
