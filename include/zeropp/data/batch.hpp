@@ -21,7 +21,7 @@ struct Seq2SeqBatch {
     std::vector<std::int32_t> source_ids;   ///< size x source_length; padded with pad_token
     std::vector<std::uint8_t> source_mask;  ///< size x source_length; 1 = real
     std::vector<std::int32_t> labels;       ///< size x target_length; padded with ignored_label
-    std::vector<std::uint64_t> ordinals;    ///< of the examples, keys of their dropout
+    std::vector<std::uint64_t> ordinals;    ///< of the examples, keys of dropout
 };
 
 /// The token ids of one example, borrowed. `ordinal` is its number in the data set.
