@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file One training step of t5-small: batch 8 a rank, 128 source and 32 target tokens, two ranks
+/// on a core each, fp32, dropout 0.1, AdamW, clipping. Beside it the floor: the step's products at
+/// the rate that the same library reaches on the same cores in the same run.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+#include <sched.h>
+
+#include <zeropp/comm/thread.hpp>
+#include <zeropp/core/rng.hpp>
+#include <zeropp/model/t5.hpp>
+#include <zeropp/observe/process_memory.hpp>
+#include <zeropp/trainer.hpp>
+
+namespace {
+
+namespace zp = zeropp;
+using Clock = std::chrono::steady_clock;
+
+constexpr int ranks = 2;
+constexpr std::size_t batch_size = 8, source_length = 128, target_length = 32;
+
+void pin(int core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(core), &set);
+    sched_setaffinity(0, sizeof set, &set);
+}
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+    std::nth_element(values.begin(),
+                     values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+zp::Seq2SeqBatch random_batch(const zp::T5Config& config, std::uint64_t seed) {
+    zp::Random random{seed};
+    zp::Seq2SeqBatch batch;
+    batch.size = batch_size;
+    batch.source_length = source_length;
+    batch.target_length = target_length;
+    const auto token = [&] {
+        return static_cast<std::int32_t>(
+            3 + random.below(static_cast<std::uint32_t>(config.vocab_size) - 3));
+    };
+    for (std::size_t i = 0; i < batch_size * source_length; ++i)
+        batch.source_ids.push_back(token());
+    for (std::size_t i = 0; i < batch_size * target_length; ++i) batch.labels.push_back(token());
+    batch.source_mask.assign(batch_size * source_length, 1);
+    for (std::size_t i = 0; i < batch_size; ++i) batch.ordinals.push_back(seed * batch_size + i);
+    return batch;
+}
+
+/// Forward and backward of one sequence: three times the products of forward (the gradient of the
+/// embedding is not one).
+double flops_a_sequence(const zp::T5Config& c) {
+    const double s = source_length, t = target_length, d = static_cast<double>(c.d_model),
+                 i = static_cast<double>(c.inner_size()), ff = static_cast<double>(c.d_ff);
+    const double gated = c.feed_forward_proj == zp::T5Config::FeedForward::relu ? 2 : 3;
+    const double encoder = static_cast<double>(c.num_layers),
+                 decoder = static_cast<double>(c.num_decoder_layers);
+    return 3 * (2 * s * encoder * (4 * d * i + gated * d * ff) +
+                2 * t * decoder * (6 * d * i + gated * d * ff) + 4 * s * decoder * d * i +
+                2 * t * d * static_cast<double>(c.vocab_size) +
+                4 * i * (encoder * s * s + decoder * (t * t + t * s)));
+}
+
+/// FLOP/s of all ranks together on products of the step's commonest shapes.
+double product_rate(const zp::T5Config& c) {
+    std::vector<double> rates(ranks);
+    zp::run_ranks(ranks, [&](zp::ThreadComm comm) {
+        pin(comm.rank());
+        zp::OneDnn products{1};
+        const std::size_t m = batch_size * source_length, k = c.d_model, n = c.d_ff;
+        std::vector<float> a(m * n), b(k * n), out(m * n);
+        for (std::size_t i = 0; i < a.size(); ++i)
+            a[i] = zp::uniform_from(static_cast<std::uint32_t>(i * 2654435761u)) - 0.5f;
+        for (std::size_t i = 0; i < b.size(); ++i)
+            b[i] = zp::uniform_from(static_cast<std::uint32_t>(i * 2246822519u)) - 0.5f;
+        std::vector<double> times;
+        for (int i = 0; i < 12; ++i) {
+            comm.barrier();
+            const auto start = Clock::now();
+            products.gemm(zp::Transpose::no, zp::Transpose::yes, m, n, k, 1.0f, a.data(), k,
+                          b.data(), k, 0.0f, out.data(), n);  // x W^T
+            products.gemm(zp::Transpose::no, zp::Transpose::no, m, k, n, 1.0f, out.data(), n,
+                          b.data(), k, 0.0f, a.data(), k);  // dy W
+            products.gemm(zp::Transpose::yes, zp::Transpose::no, n, k, m, 1.0f, out.data(), n,
+                          a.data(), k, 0.0f, b.data(), k);  // dy^T x
+            std::fill(a.begin(), a.end(), 0.01f);
+            times.push_back(seconds_since(start));
+        }
+        rates[static_cast<std::size_t>(comm.rank())] =
+            6.0 * static_cast<double>(m * n * k) /
+            *std::min_element(times.begin() + 2, times.end());
+    });
+    return rates[0] + rates[1];
+}
+
+template <int Stage>
+void step(benchmark::State& state) {
+    const zp::T5Config config = zp::t5_preset("t5-small");
+    const double rate = product_rate(config);
+    const double floor = ranks * batch_size * flops_a_sequence(config) / rate;
+    std::vector<double> times;
+    std::vector<std::size_t> planned(ranks);
+    std::uint64_t sent = 0;
+    double ready = 0;
+    const auto begin = Clock::now();
+    zp::run_ranks(ranks, [&](zp::ThreadComm comm) {
+        pin(comm.rank());
+        auto model = zp::T5<float>::with_random_weights(config, 1,
+                                                        {.micro_batch = batch_size,
+                                                         .max_source_length = source_length,
+                                                         .max_target_length = target_length});
+        zp::Trainer trainer{model, comm, zp::zero<Stage>,
+                            zp::AdamW{.lr = 3e-4f, .beta2 = 0.95f, .weight_decay = 0.1f}};
+        const zp::Seq2SeqBatch batch =
+            random_batch(config, static_cast<std::uint64_t>(comm.rank()));
+        planned[static_cast<std::size_t>(comm.rank())] = trainer.plan().total();
+        trainer.step(batch);
+        if (comm.rank() == 0) ready = seconds_since(begin);
+        trainer.step(batch);
+        const std::uint64_t before = comm.bytes_sent();
+        for (int i = 0; i < 8; ++i) {
+            comm.barrier();
+            const auto start = Clock::now();
+            trainer.step(batch);
+            if (comm.rank() == 0) times.push_back(seconds_since(start));
+        }
+        trainer.settle();
+        if (comm.rank() == 0) sent = (comm.bytes_sent() - before) / 8;
+    });
+    for (auto _ : state) {
+    }
+    const double each = median(times);
+    state.counters["step_ms"] = 1e3 * each;
+    state.counters["floor_ms"] = 1e3 * floor;
+    state.counters["of_floor"] = floor / each;
+    state.counters["product_GFLOP/s"] = rate / 1e9;
+    state.counters["first_step_s"] = ready;
+    state.counters["planned_MB"] = static_cast<double>(planned[0] + planned[1]) / 1e6;
+    state.counters["peak_rss_MB"] = static_cast<double>(zp::peak_rss_bytes()) / 1e6;
+    state.counters["sent_MB"] = static_cast<double>(sent) / 1e6;
+}
+
+BENCHMARK(step<2>)->Iterations(1)->Name("t5_small_step/zero2");
+BENCHMARK(step<0>)->Iterations(1)->Name("t5_small_step/zero0");
+BENCHMARK(step<3>)->Iterations(1)->Name("t5_small_step/zero3");
+
+}  // namespace
+
+BENCHMARK_MAIN();
