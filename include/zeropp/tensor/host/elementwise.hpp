@@ -10,6 +10,7 @@
 #include <zeropp/device/host.hpp>
 #include <zeropp/tensor/gradient.hpp>
 #include <zeropp/tensor/host/dropout.hpp>
+#include <zeropp/tensor/host/lanes.hpp>
 #include <zeropp/tensor/scalar.hpp>
 
 namespace zeropp {
