@@ -6,7 +6,7 @@
 #include <zeropp/format/file.hpp>
 #include <zeropp/format/json.hpp>
 
-#include "format/temporary.hpp"
+#include "support/temporary.hpp"
 #include "support/catch.hpp"
 
 namespace zp = zeropp;

@@ -2,7 +2,7 @@
 
 #include <zeropp/format/json.hpp>
 
-#include "format/temporary.hpp"
+#include "support/temporary.hpp"
 #include "support/catch.hpp"
 
 namespace zp = zeropp;

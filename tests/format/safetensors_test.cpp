@@ -9,7 +9,7 @@
 #include <zeropp/format/safetensors.hpp>
 #include <zeropp/format/stored_weights.hpp>
 
-#include "format/temporary.hpp"
+#include "support/temporary.hpp"
 #include "support/catch.hpp"
 
 namespace zp = zeropp;

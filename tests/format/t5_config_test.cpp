@@ -2,7 +2,7 @@
 
 #include <zeropp/format/t5_config.hpp>
 
-#include "format/temporary.hpp"
+#include "support/temporary.hpp"
 #include "support/catch.hpp"
 
 namespace zp = zeropp;
