@@ -45,19 +45,24 @@ public:
         const std::span<const std::int32_t> ids{ids_};
         return {ids.subspan(begin, middle - begin), ids.subspan(middle, end - middle), ordinal};
     }
-    /// Of each example: source and target tokens. What a sampler groups by.
-    std::vector<std::uint32_t> lengths() const {
-        std::vector<std::uint32_t> lengths(size());
-        for (std::size_t i = 0; i < size(); ++i)
-            lengths[i] = static_cast<std::uint32_t>(ends_[2 * i + 1] - (i ? ends_[2 * i - 1] : 0));
-        return lengths;
+    /// Of each example, what a sampler sorts by: its source length in steps of eight, then its
+    /// target length. Batches of neighbours pad both little.
+    std::vector<std::uint32_t> length_keys() const {
+        std::vector<std::uint32_t> keys(size());
+        for (std::size_t i = 0; i < size(); ++i) {
+            const Seq2SeqExample example = (*this)[i];
+            keys[i] = static_cast<std::uint32_t>(
+                std::min(example.source.size() / 8, std::size_t{65'535}) << 16 |
+                std::min(example.target.size(), std::size_t{65'535}));
+        }
+        return keys;
     }
-    /// All ordinals, short examples first: batches of them pad least.
+    /// All ordinals in the order of their keys.
     std::vector<std::uint64_t> by_length() const {
-        const std::vector<std::uint32_t> lengths = this->lengths();
+        const std::vector<std::uint32_t> keys = length_keys();
         std::vector<std::uint64_t> ordinals(size());
         std::iota(ordinals.begin(), ordinals.end(), std::uint64_t{0});
-        std::ranges::stable_sort(ordinals, {}, [&](std::uint64_t i) { return lengths[i]; });
+        std::ranges::stable_sort(ordinals, {}, [&](std::uint64_t i) { return keys[i]; });
         return ordinals;
     }
 

@@ -26,21 +26,22 @@ struct BatchShape {
 struct SampleOrder {
     bool shuffle = true;  ///< false: as in the file, every epoch
     std::uint64_t seed = 0;
-    /// Steps whose examples are sorted by length among themselves, so that a batch pads little;
-    /// the steps then run in a shuffled order. 1: not sorted. Only with shuffle.
+    /// Steps whose examples are sorted by length key among themselves, so that a batch pads little;
+    /// the steps then run in a shuffled order. 1: not sorted. Only with shuffle. (On the package
+    /// descriptions, 96 source tokens, 64 a step: 50 takes 30 % off the tokens of padded batches.)
     std::size_t grouped_steps = 1;
 };
 
 /// Step k of an epoch takes places [k G, (k + 1) G) of the epoch's order, G = shape.total();
 /// micro-step m of rank r those from k G + m micro ranks + r micro on. The examples after the last
 /// whole step are left out of the epoch: other ones each time when shuffled.
-/// The order is a function of (number and lengths of examples, order, G, epoch) only.
+/// The order is a function of (number and length keys of examples, order, G, epoch) only.
 class Sampler {
 public:
-    /// `lengths`, of each example, are needed where steps are grouped.
+    /// `length_keys`, one of each example, are needed where steps are grouped.
     Sampler(std::size_t examples, BatchShape shape, SampleOrder order,
-            std::vector<std::uint32_t> lengths = {})
-        : examples_{examples}, shape_{shape}, order_{order}, lengths_{std::move(lengths)} {
+            std::vector<std::uint32_t> length_keys = {})
+        : examples_{examples}, shape_{shape}, order_{order}, length_keys_{std::move(length_keys)} {
         require(shape.total() > 0, Errc::config, "Sampler: batch shape ", shape.micro, " x ",
                 shape.accumulation, " x ", shape.ranks, ", expected at least 1 each");
         require(examples < std::numeric_limits<std::uint32_t>::max(), Errc::config,
@@ -49,9 +50,9 @@ public:
                 " examples are less than one step takes, expected at least ", shape.total(), " (",
                 shape.micro, " a micro-step and rank x ", shape.accumulation, " micro-steps x ",
                 shape.ranks, " ranks); use a smaller batch or more data");
-        require(order.grouped_steps <= 1 || lengths_.size() == examples, Errc::config,
-                "Sampler: ", lengths_.size(), " lengths, expected one of each of the ", examples,
-                " examples");
+        require(order.grouped_steps <= 1 || length_keys_.size() == examples, Errc::config,
+                "Sampler: ", length_keys_.size(), " length keys, expected one of each of the ",
+                examples, " examples");
     }
 
     std::size_t steps_per_epoch() const { return examples_ / shape_.total(); }
@@ -91,7 +92,7 @@ private:
         for (std::size_t first = 0; first < steps; first += order_.grouped_steps) {
             const std::size_t count = std::min(order_.grouped_steps, steps - first);
             std::ranges::stable_sort(std::span{sorted}.subspan(first * total, count * total), {},
-                                     [&](std::uint32_t i) { return lengths_[i]; });
+                                     [&](std::uint32_t i) { return length_keys_[i]; });
             shuffle(std::span{step_of}.subspan(first, count), random);
         }
         for (std::size_t step = 0; step < steps; ++step)
@@ -102,7 +103,7 @@ private:
     std::size_t examples_;
     BatchShape shape_;
     SampleOrder order_;
-    std::vector<std::uint32_t> lengths_;
+    std::vector<std::uint32_t> length_keys_;
     std::uint64_t epoch_ = std::numeric_limits<std::uint64_t>::max();
     std::vector<std::uint32_t> places_;
 };
