@@ -17,13 +17,13 @@ thread_local std::size_t allocations = 0;
 template <Communicator C>
 std::size_t allocations_of_operations(C& comm) {
     const auto world = static_cast<std::size_t>(comm.size());
-    std::vector<float> in(world * 300, 1.0f), out(300), all(world * 300);
+    std::vector<float> in(world * 300, 1.0f), out(300), mine(300), all(world * 300);
     std::vector<std::byte> message(8);
     const std::size_t before = allocations;
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 50; ++i) {
         auto reduction = comm.reduce_scatter(std::span<const float>{in}, std::span<float>{out});
         auto gather =
-            comm.all_gather(std::as_bytes(std::span{out}), std::as_writable_bytes(std::span{all}));
+            comm.all_gather(std::as_bytes(std::span{mine}), std::as_writable_bytes(std::span{all}));
         gather.wait();
         reduction.wait();
         comm.broadcast(message, 0).wait();

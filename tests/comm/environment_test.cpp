@@ -39,9 +39,34 @@ TEST_CASE("the variables of each launcher are read, RANK before the others") {
           2);
 }
 
+TEST_CASE("Kubeflow's variables of a node are read before Slurm's, and need LOCAL_RANK if shared") {
+    const Environment node = from({{"PET_NNODES", "3"},
+                                   {"PET_NODE_RANK", "2"},
+                                   {"PET_MASTER_ADDR", "job-node-0-0"},
+                                   {"PET_MASTER_PORT", "29400"},
+                                   {"SLURM_PROCID", "5"},
+                                   {"SLURM_NTASKS", "8"}});
+    CHECK(node.source == "Kubeflow");
+    CHECK(node.rank == 2);
+    CHECK(node.world_size == 3);
+    CHECK(node.master_address == "job-node-0-0");
+    CHECK(node.master_port == "29400");
+    CHECK(from({{"PET_NNODES", "2"},
+                {"PET_NODE_RANK", "1"},
+                {"PET_NPROC_PER_NODE", "4"},
+                {"LOCAL_RANK", "3"}})
+              .rank == 7);
+    CHECK_THROWS_WITH(
+        from({{"PET_NNODES", "2"}, {"PET_NODE_RANK", "1"}, {"PET_NPROC_PER_NODE", "4"}}),
+        "zeropp: environment: PET_NPROC_PER_NODE is 4 and LOCAL_RANK is not set, expected it where "
+        "processes share a node");
+}
+
 TEST_CASE("what is not a rank is refused with the variable's name and value") {
     CHECK_THROWS_WITH(from({{"RANK", "two"}, {"WORLD_SIZE", "3"}}),
                       "zeropp: environment: RANK is 'two', expected a number of 0 or more");
+    CHECK_THROWS_WITH(from({{"RANK", "3"}}),
+                      "zeropp: environment: RANK is 3 and WORLD_SIZE is not set, expected both");
     CHECK_THROWS_WITH(from({{"RANK", "3"}, {"WORLD_SIZE", "3"}}),
                       "zeropp: environment: the rank is 3 of a world of 3 (read from RANK), "
                       "expected a smaller one");

@@ -44,6 +44,25 @@ inline int integer_variable(const char* name, const std::string& text) {
     return value;
 }
 
+/// Kubeflow Trainer's PET_* variables tell a node of its place, to a launcher on it or to its only
+/// process; where several processes share the node each needs LOCAL_RANK.
+template <class Lookup>
+bool read_kubeflow(Lookup lookup, Environment& result) {
+    const std::optional<std::string> nodes = lookup("PET_NNODES"), node = lookup("PET_NODE_RANK");
+    if (!nodes || !node) return false;
+    const int processes =
+        integer_variable("PET_NPROC_PER_NODE", lookup("PET_NPROC_PER_NODE").value_or("1"));
+    const std::optional<std::string> local = lookup("LOCAL_RANK");
+    require(processes == 1 || local.has_value(), Errc::config,
+            "environment: PET_NPROC_PER_NODE is ", processes,
+            " and LOCAL_RANK is not set, expected it where processes share a node");
+    result.local_rank = local ? integer_variable("LOCAL_RANK", *local) : 0;
+    result.rank = integer_variable("PET_NODE_RANK", *node) * processes + result.local_rank;
+    result.world_size = integer_variable("PET_NNODES", *nodes) * processes;
+    result.source = "Kubeflow";
+    return true;
+}
+
 }  // namespace detail
 
 /// `lookup(name)` gives an optional string: `std::getenv` as a value, or a map in a test.
@@ -53,6 +72,11 @@ Environment environment_from(Lookup lookup) {
     for (const detail::LauncherNames& names : detail::launchers) {
         const std::optional<std::string> rank = lookup(names.rank),
                                          world = lookup(names.world_size);
+        require(!rank || world || std::string_view{names.rank} != "RANK", Errc::config,
+                "environment: RANK is ", rank.value_or(""),
+                " and WORLD_SIZE is not set, expected both");
+        if (std::string_view{names.source} == "Slurm" && detail::read_kubeflow(lookup, result))
+            break;
         if (!rank || !world) continue;
         result.rank = detail::integer_variable(names.rank, *rank);
         result.world_size = detail::integer_variable(names.world_size, *world);
@@ -61,8 +85,8 @@ Environment environment_from(Lookup lookup) {
         result.source = names.source;
         break;
     }
-    result.master_address = lookup("MASTER_ADDR").value_or("");
-    result.master_port = lookup("MASTER_PORT").value_or("");
+    result.master_address = lookup("MASTER_ADDR").value_or(lookup("PET_MASTER_ADDR").value_or(""));
+    result.master_port = lookup("MASTER_PORT").value_or(lookup("PET_MASTER_PORT").value_or(""));
     require(result.rank < result.world_size, Errc::config, "environment: the rank is ", result.rank,
             " of a world of ", result.world_size, " (read from ", result.source,
             "), expected a smaller one");

@@ -42,6 +42,56 @@ TEST_CASE("workspace that is lent, short or absent leaves the same bits") {
     }
 }
 
+TEST_CASE("sizes, roots and peers that do not fit are refused with both numbers") {
+    MpiComm comm;
+    std::vector<float> in(7), out(3);
+    const std::string expected = std::to_string(3 * comm.size());
+    CHECK_THROWS_WITH(
+        comm.reduce_scatter(std::span<const float>{in}, std::span<float>{out}),
+        "zeropp: MpiComm::reduce_scatter: in has 7 elements, expected size() * out = " + expected);
+    CHECK_THROWS_WITH(comm.broadcast({}, -1), Catch::Contains("root is -1, expected 0 to "));
+    CHECK_THROWS_WITH(comm.send({}, comm.rank()), Catch::Contains("expected another rank"));
+}
+
+TEST_CASE("parts of more than 2 GiB are told to MPI in blocks") {
+    const detail::MpiState state{detail::MpiRuntime::get(), MPI_COMM_SELF};
+    CHECK(state.count_of(INT_MAX).first == INT_MAX);
+    const auto [count, type] = state.count_of(std::size_t{3} << 30);
+    CHECK(count == (3 << 30) / 256u);
+    int bytes = 0;
+    MPI_Type_size(type, &bytes);
+    CHECK(bytes == 256);
+    CHECK_THROWS_WITH(state.count_of((std::size_t{3} << 30) + 1),
+                      "zeropp: MpiComm: a part has 3221225473 bytes, expected a multiple of 256 "
+                      "above 2 GiB");
+}
+
+TEST_CASE("more operations than are kept, and a message that arrives after all of them") {
+    MpiComm comm;
+    const bool first = comm.rank() == 0, last = comm.rank() == comm.size() - 1;
+    int late = 0;
+    MpiComm::Pending message;
+    if (first && !last)
+        message = comm.recv(std::as_writable_bytes(std::span{&late, 1}), comm.size() - 1);
+    std::vector<int> all(static_cast<std::size_t>(comm.size()) * 500);
+    std::vector<MpiComm::Pending> pending;
+    const int mine = comm.rank();
+    for (std::size_t i = 0; i < 500; ++i) {
+        const std::size_t world = all.size() / 500;
+        pending.push_back(
+            comm.all_gather(std::as_bytes(std::span{&mine, 1}),
+                            std::as_writable_bytes(std::span{all}.subspan(i * world, world))));
+        if (i >= 40) pending[i - 40].wait();
+    }
+    for (auto& each : pending) each.wait();
+    const int sent = 5;
+    if (last && !first) comm.send(std::as_bytes(std::span{&sent, 1}), 0).wait();
+    message.wait();
+    CHECK(late == (first && !last ? 5 : 0));
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (all[i] != static_cast<int>(i) % comm.size()) FAIL("gather " << i);
+}
+
 namespace {
 
 template <class S, Communicator C>

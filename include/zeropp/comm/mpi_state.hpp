@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What stands behind `MpiComm`: MPI's lifetime, its errors, and the operations in flight.
+#pragma once
+
+#if !__has_include(<mpi.h>)
+#error \
+    "zeropp: <mpi.h> not found; use find_package(zeropp COMPONENTS mpi) and link zeropp::mpi (Debian: libopenmpi-dev)"
+#endif
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <mpi.h>
+
+#include <zeropp/core/error.hpp>
+
+namespace zeropp::detail {
+
+inline void check_mpi(int status, const char* call) {
+    if (status == MPI_SUCCESS) return;
+    char text[MPI_MAX_ERROR_STRING];
+    int length = 0;
+    MPI_Error_string(status, text, &length);
+    fail(Errc::communication, call, ": is ", std::string(text, static_cast<std::size_t>(length)),
+         ", expected MPI_SUCCESS");
+}
+
+/// MPI of this process. Initialises it if nobody did, and then finalises it.
+class MpiRuntime {
+public:
+    static std::shared_ptr<MpiRuntime> get() {
+        static std::weak_ptr<MpiRuntime> current;  // MPI itself is one per process
+        std::shared_ptr<MpiRuntime> runtime = current.lock();
+        if (!runtime) current = runtime = std::shared_ptr<MpiRuntime>{new MpiRuntime};
+        return runtime;
+    }
+    /// While an exception passes MPI is left as it is: peers that wait for this rank would make
+    /// finalising wait for them. The launcher ends them when this process exits.
+    ~MpiRuntime() {
+        int finalized = 0;
+        if (owns_ && !is_unwinding() && MPI_Finalized(&finalized) == MPI_SUCCESS && finalized == 0)
+            MPI_Finalize();
+    }
+    MpiRuntime(const MpiRuntime&) = delete;
+    MpiRuntime& operator=(const MpiRuntime&) = delete;
+
+    bool is_unwinding() const noexcept { return std::uncaught_exceptions() > exceptions_; }
+
+private:
+    MpiRuntime() {
+        int already = 0, finalized = 0;
+        check_mpi(MPI_Finalized(&finalized), "MPI_Finalized");
+        require(finalized == 0, Errc::communication,
+                "MpiComm: MPI has been finalised, expected it to run; keep one MpiComm as long as "
+                "any is used");
+        check_mpi(MPI_Initialized(&already), "MPI_Initialized");
+        if (already != 0) return;
+        int provided = 0;
+        check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided),
+                  "MPI_Init_thread");
+        owns_ = true;
+    }
+
+    bool owns_ = false;
+    int exceptions_ = std::uncaught_exceptions();
+};
+
+/// One rank's communicator and its operations in flight.
+class MpiState {
+public:
+    static constexpr std::size_t ring = 64;
+    static constexpr int block = 256;  ///< bytes of the datatype for more than INT_MAX of them
+
+    using Finish = void (*)(const std::byte* received, std::size_t slice, int ranks,
+                            std::span<std::byte> out);
+
+    struct Slot {
+        std::uint64_t sequence = 0;
+        MPI_Request request = MPI_REQUEST_NULL;
+        bool done = true;
+        Finish finish = nullptr;  ///< of a reduction: sums what was received into `out`
+        std::byte* received = nullptr;
+        std::size_t first = 0, last = 0, slice = 0;  ///< [first, last) of the workspace
+        std::span<std::byte> out{};
+        std::vector<std::byte> own{};  ///< where no workspace is lent
+    };
+
+    MpiState(std::shared_ptr<MpiRuntime> runtime, MPI_Comm given) : runtime_{std::move(runtime)} {
+        check_mpi(MPI_Comm_dup(given, &comm), "MPI_Comm_dup");
+        check_mpi(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+        check_mpi(MPI_Comm_rank(comm, &rank), "MPI_Comm_rank");
+        check_mpi(MPI_Comm_size(comm, &size), "MPI_Comm_size");
+        check_mpi(MPI_Type_contiguous(block, MPI_BYTE, &block_type_), "MPI_Type_contiguous");
+        check_mpi(MPI_Type_commit(&block_type_), "MPI_Type_commit");
+    }
+    ~MpiState() {
+        int finalized = 0;
+        if (runtime_->is_unwinding() || MPI_Finalized(&finalized) != MPI_SUCCESS || finalized != 0)
+            return;
+        MPI_Type_free(&block_type_);
+        MPI_Comm_free(&comm);
+    }
+    MpiState(const MpiState&) = delete;
+    MpiState& operator=(const MpiState&) = delete;
+
+    const std::shared_ptr<MpiRuntime>& runtime() const noexcept { return runtime_; }
+
+    /// How MPI is told of so many bytes: counts are int.
+    std::pair<int, MPI_Datatype> count_of(std::size_t bytes) const {
+        if (bytes <= static_cast<std::size_t>(INT_MAX)) return {static_cast<int>(bytes), MPI_BYTE};
+        require(bytes % block == 0 && bytes / block <= static_cast<std::size_t>(INT_MAX),
+                Errc::communication, "MpiComm: a part has ", bytes,
+                " bytes, expected a multiple of ", block, " above 2 GiB");
+        return {static_cast<int>(bytes / block), block_type_};
+    }
+
+    /// A free slot for a new operation; if there is none, the oldest is waited for.
+    Slot& take() {
+        Slot* slot = nullptr;
+        for (std::size_t i = 0; i < ring; ++i) {
+            Slot& next = slots_[(started_ + i) % ring];
+            if (next.done) {
+                slot = &next;
+                break;
+            }
+            if (slot == nullptr || next.sequence < slot->sequence) slot = &next;
+        }
+        if (!slot->done) complete(*slot);
+        *slot = {.sequence = ++started_, .done = false};
+        return *slot;
+    }
+    /// `bytes` for what `slot` receives; reductions that hold the same workspace are completed.
+    std::byte* receive_into(Slot& slot, std::size_t bytes, std::size_t slice,
+                            std::span<std::byte> out, Finish sum) {
+        slot.slice = slice;
+        slot.out = out;
+        slot.finish = sum;
+        if (bytes > workspace_.size()) {
+            slot.own.resize(bytes);
+            return slot.received = slot.own.data();
+        }
+        if (next_ + bytes > workspace_.size()) next_ = 0;
+        const std::size_t first = next_, last = next_ + bytes;
+        for (Slot& other : slots_)
+            if (!other.done && other.first < last && first < other.last) complete(other);
+        slot.first = first;
+        slot.last = next_ = last;
+        return slot.received = workspace_.data() + first;
+    }
+    void lend(std::span<std::byte> workspace) {
+        workspace_ = workspace;
+        next_ = 0;
+    }
+
+    bool ready(Slot& slot, std::uint64_t sequence) {
+        if (slot.sequence != sequence || slot.done) return true;
+        int flag = 0;
+        check_mpi(MPI_Test(&slot.request, &flag, MPI_STATUS_IGNORE), "MPI_Test");
+        if (flag != 0) finish(slot);
+        return flag != 0;
+    }
+    void wait(Slot& slot, std::uint64_t sequence) {
+        if (slot.sequence == sequence && !slot.done) complete(slot);
+    }
+
+    MPI_Comm comm = MPI_COMM_NULL;
+    int rank = 0, size = 1;
+    std::uint64_t bytes_sent = 0;
+
+private:
+    void complete(Slot& slot) {
+        check_mpi(MPI_Wait(&slot.request, MPI_STATUS_IGNORE), "MPI_Wait");
+        finish(slot);
+    }
+    void finish(Slot& slot) {
+        if (slot.finish != nullptr) slot.finish(slot.received, slot.slice, size, slot.out);
+        slot.own = {};
+        slot.done = true;
+    }
+
+    std::shared_ptr<MpiRuntime> runtime_;
+    MPI_Datatype block_type_ = MPI_DATATYPE_NULL;
+    std::array<Slot, ring> slots_{};
+    std::span<std::byte> workspace_;
+    std::size_t next_ = 0;
+    std::uint64_t started_ = 0;
+};
+
+}  // namespace zeropp::detail
