@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file zeropp-t5 eval: the loss over a file, and ROUGE of greedy predictions.
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <zeropp/data/rouge.hpp>
+#include <zeropp/format/file.hpp>
+#include <zeropp/observe/json_line.hpp>
+
+#include "output.hpp"
+#include "predict.hpp"
+
+namespace zp = zeropp;
+
+namespace {
+
+constexpr std::size_t shown = 10;
+
+struct Result {
+    zp::Loss loss;
+    std::vector<std::string> predictions;
+};
+
+void show(const std::vector<zp::TextExample>& examples, const Result& result,
+          const zp::Rouge& model, const zp::Rouge& trivial) {
+    for (std::size_t i = 0; i < std::min(shown, examples.size()); ++i)
+        std::printf("source:     %s\nreference:  %s\nprediction: %s\n\n",
+                    examples[i].source.c_str(), examples[i].target.c_str(),
+                    result.predictions[i].c_str());
+    const auto line = [](const char* name, const zp::Rouge& rouge) {
+        std::printf("%-28s ROUGE-1 %.1f  ROUGE-2 %.1f  ROUGE-L %.1f\n", name, 100 * rouge.rouge1,
+                    100 * rouge.rouge2, 100 * rouge.rouge_l);
+    };
+    line("the model", model);
+    line("the source's first ten words", trivial);
+}
+
+}  // namespace
+
+int run_eval(const EvalOptions& options) {
+    if (options.json) require_writable(*options.json, "--json");
+    const zp::Tokenizer tokenizer{options.model};
+    const std::vector<zp::TextExample> examples =
+        zp::read_examples(options.data, format_of(options.text).columns);
+    const zp::Seq2SeqDataset data =
+        zp::tokenize(examples, tokenizer, format_of(options.text), cores());
+    const Result result = with_dtype(options.dtype, [&](auto element) {
+        Predictor<decltype(element)> predictor{options.model, options.text, options.batch, data};
+        Result all{.loss = predictor.loss(), .predictions = {}};
+        if (options.rouge)
+            for (const auto& tokens : predictor.generate(options.text.max_target_length))
+                all.predictions.push_back(tokenizer.decode(tokens));
+        return all;
+    });
+
+    zp::JsonLine line;
+    line.field("loss", result.loss.mean)
+        .field("tokens", result.loss.tokens)
+        .field("examples", examples.size());
+    zp::Rouge model, trivial;
+    if (options.rouge) {
+        std::vector<std::string> references, first;
+        for (const zp::TextExample& example : examples) {
+            references.push_back(example.target);
+            first.push_back(zp::first_words(example.source));
+        }
+        model = zp::rouge(result.predictions, references);
+        trivial = zp::rouge(first, references);
+        line.field("rouge1", model.rouge1)
+            .field("rouge2", model.rouge2)
+            .field("rougeL", model.rouge_l)
+            .field("first_words_rouge1", trivial.rouge1)
+            .field("first_words_rouge2", trivial.rouge2)
+            .field("first_words_rougeL", trivial.rouge_l);
+    }
+    if (!options.json) {
+        std::printf("%s\n", line.text().c_str());
+        return 0;
+    }
+    zp::NewFile file{*options.json};
+    file.write(line.text() + "\n");
+    file.sync();
+    file.publish();
+    if (options.rouge) show(examples, result, model, trivial);
+    std::printf("loss %.4f over %lld tokens of %zu examples\n", result.loss.mean,
+                static_cast<long long>(result.loss.tokens), examples.size());
+    return 0;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file zeropp-t5 init: new weights, and a tokenizer made from text.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/data/train_tokenizer.hpp>
+#include <zeropp/format/json.hpp>
+#include <zeropp/format/t5_config.hpp>
+#include <zeropp/io/pretrained.hpp>
+#include <zeropp/model/t5.hpp>
+
+#include "options.hpp"
+#include "output.hpp"
+
+namespace zp = zeropp;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// T5 rounds its vocabulary to whole multiples of this: 32,100 tokens, 32,128 embeddings.
+constexpr std::size_t vocabulary_step = 128;
+
+/// A file that says its vocab_size keeps it; else the tokenizer decides.
+zp::T5Config configuration(const std::string& name, const zp::Tokenizer& tokenizer) {
+    const auto tokens = static_cast<std::size_t>(tokenizer.size());
+    const std::size_t rounded = (tokens + vocabulary_step - 1) / vocabulary_step * vocabulary_step;
+    const bool is_file = name.ends_with(".json") || fs::exists(name);
+    zp::T5Config config = is_file ? zp::read_t5_config(name) : zp::t5_preset(name);
+    if (!is_file || !zp::read_json(name).contains("vocab_size")) config.vocab_size = rounded;
+    zp::require(tokens <= config.vocab_size, zp::Errc::config, name, ": vocab_size is ",
+                config.vocab_size, ", expected at least ", tokens,
+                ": the tokenizer's pieces and its 100 extra ids");
+    return config;
+}
+
+}  // namespace
+
+int run_init(const InitOptions& options) {
+    require_writable(options.output, "--output");
+    const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
+    const zp::Tokenizer tokenizer = zp::train_tokenizer(
+        options.tokenizer_text, {.vocab_size = options.vocab_size, .threads = threads});
+    const auto model =
+        zp::T5<float>::with_random_weights(configuration(options.config, tokenizer), 0);
+    zp::save_pretrained(model, options.output);
+    tokenizer.save(options.output);
+    std::size_t parameters = 0;
+    for (const zp::Unit& unit : model.units())
+        for (const zp::Parameter& parameter : unit.parameters) parameters += parameter.size();
+    std::printf("%s: %.1f million parameters, %zu embeddings for %d tokens\n",
+                options.output.c_str(), static_cast<double>(parameters) * 1e-6,
+                model.config().vocab_size, tokenizer.size());
+    return 0;
+}

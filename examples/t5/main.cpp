@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file zeropp-t5: makes, trains, evaluates and runs T5 models in Hugging Face's directories.
+/// Exit status: 0 done, 1 an error, 2 a command line that cannot be understood, 130 training was
+/// stopped by a signal and the model so far is saved.
+#include <cstdio>
+#include <exception>
+#include <limits>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "options.hpp"
+
+namespace {
+
+/// "0 is given, expected 1 to 1024".
+template <class T>
+CLI::Validator within(T least, T most) {
+    const std::string range = CLI::detail::to_string(least) + " to " + CLI::detail::to_string(most);
+    return {[=](std::string& text) {
+                T value{};
+                if (CLI::detail::lexical_cast(text, value) && least <= value && value <= most)
+                    return std::string{};
+                return text + " is given, expected " + range;
+            },
+            ""};
+}
+CLI::Validator one_of(std::initializer_list<std::string> names) {
+    std::string all;
+    for (const std::string& name : names) all += (all.empty() ? "" : " or ") + name;
+    return {[names = std::vector<std::string>{names}, all](std::string& text) {
+                for (const std::string& name : names)
+                    if (name == text) return std::string{};
+                return "'" + text + "' is given, expected " + all;
+            },
+            ""};
+}
+const auto a_length = within<std::int64_t>(1, 65'536);
+const auto a_batch = within<std::int64_t>(1, 1'000'000);
+const auto a_rate = within<double>(0, 1e6);
+
+void add_text(CLI::App& command, TextOptions& text) {
+    command.add_option("--source-column", text.source_column, "key of the text to read")
+        ->type_name("TEXT")
+        ->capture_default_str();
+    command.add_option("--target-column", text.target_column, "key of the text to write")
+        ->type_name("TEXT")
+        ->capture_default_str();
+    command.add_option("--source-prefix", text.source_prefix, "put before each source, as it is")
+        ->type_name("TEXT");
+    command.add_option("--max-source-length", text.max_source_length, "in tokens, with </s>")
+        ->type_name("N")
+        ->check(a_length)
+        ->capture_default_str();
+    command.add_option("--max-target-length", text.max_target_length, "in tokens, with </s>")
+        ->type_name("N")
+        ->check(a_length)
+        ->capture_default_str();
+}
+void add_dtype(CLI::App& command, std::optional<std::string>& dtype) {
+    command
+        .add_option("--dtype", dtype,
+                    "bf16 or fp32 [bf16 where this CPU multiplies it natively, else fp32]")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16"}));
+}
+
+void add_init(CLI::App& app, InitOptions& options) {
+    CLI::App& command = *app.add_subcommand("init", "make new weights and a tokenizer");
+    command.add_option("--config", options.config, "t5-small, t5-base ..., or a config.json")
+        ->type_name("FILE")
+        ->required();
+    command
+        .add_option("--tokenizer-text", options.tokenizer_text, "a text file, a sentence a line")
+        ->type_name("FILE")
+        ->required();
+    command.add_option("--vocab-size", options.vocab_size, "pieces, without the extra ids")
+        ->type_name("N")
+        ->required()
+        ->check(within(8, 1'000'000));
+    command.add_option("--output", options.output, "directory to write")
+        ->type_name("PATH")
+        ->required();
+}
+
+void add_train(CLI::App& app, TrainOptions& options) {
+    CLI::App& command = *app.add_subcommand("train", "train a model on examples");
+    command.add_option("--model", options.model, "directory of the model to start from")
+        ->type_name("DIR")
+        ->required();
+    command.add_option("--train", options.train, "JSONL file, an example a line")
+        ->type_name("FILE")
+        ->required();
+    command.add_option("--validation", options.validation, "JSONL file to measure the loss on")
+        ->type_name("FILE");
+    command.add_option("--output", options.output, "directory to write the model to")
+        ->type_name("PATH")
+        ->required();
+    command.add_option("--deepspeed", options.deepspeed, "a ds_config.json")->type_name("FILE");
+    command.add_option("--zero", options.zero, "ZeRO stage [2, or as the ds_config.json says]")
+        ->type_name("N")
+        ->check(within<std::int64_t>(0, 3));
+    add_dtype(command, options.dtype);
+    command.add_option("--lr", options.lr, "learning rate [1e-3]")->type_name("X")->check(a_rate);
+    command.add_option("--weight-decay", options.weight_decay, "of AdamW [0]")
+        ->type_name("X")
+        ->check(a_rate);
+    auto* steps = command.add_option("--steps", options.steps, "optimizer steps")
+                      ->type_name("N")
+                      ->check(within<std::int64_t>(1, 1'000'000'000));
+    command.add_option("--epochs", options.epochs, "times through the training file [1]")
+        ->type_name("N")
+        ->check(within<std::int64_t>(1, 1'000'000))
+        ->excludes(steps);
+    command.add_option("--batch-size", options.batch_size, "examples a micro-step and rank [8]")
+        ->type_name("N")
+        ->check(a_batch);
+    command.add_option("--accumulation", options.accumulation, "micro-steps a step [1]")
+        ->type_name("N")
+        ->check(a_batch);
+    command.add_option("--objective", options.objective, "seq2seq or span-corruption")
+        ->type_name("NAME")
+        ->check(one_of({"seq2seq", "span-corruption"}))
+        ->capture_default_str();
+    add_text(command, options.text);
+    command.add_option("--dropout", options.dropout, "[the model's dropout_rate]")
+        ->type_name("X")
+        ->check(within(0.0, 0.999));
+    command.add_flag("--no-shuffle", options.no_shuffle, "examples in the order of the file");
+    command.add_option("--seed", options.seed, "of the order and of dropout")
+        ->check(within<std::int64_t>(0, std::numeric_limits<std::int64_t>::max()))
+        ->type_name("N")
+        ->capture_default_str();
+    command.add_option("--ranks", options.ranks, "thread ranks [1]")
+        ->type_name("N")
+        ->check(within(1, 1024));
+    command.add_option("--comm", options.comm, "thread, or mpi under mpirun")
+        ->type_name("NAME")
+        ->check(one_of({"thread", "mpi"}))
+        ->capture_default_str();
+    command.add_option("--log-jsonl", options.log_jsonl, "file for a JSON line a step")
+        ->type_name("FILE");
+    command
+        .add_option("--steps-per-print", options.steps_per_print,
+                    "steps between two lines of progress [a line every two seconds]")
+        ->type_name("N")
+        ->check(within<std::int64_t>(1, 1'000'000'000));
+    command.add_flag("--quiet", options.quiet, "no progress");
+}
+
+void add_eval(CLI::App& app, EvalOptions& options) {
+    CLI::App& command = *app.add_subcommand("eval", "measure a model's loss, and ROUGE if asked");
+    command.add_option("--model", options.model, "directory of the model")
+        ->type_name("DIR")
+        ->required();
+    command.add_option("--data", options.data, "JSONL file, an example a line")
+        ->type_name("FILE")
+        ->required();
+    add_text(command, options.text);
+    command.add_option("--batch", options.batch, "examples at once")
+        ->type_name("N")
+        ->check(a_batch)
+        ->capture_default_str();
+    add_dtype(command, options.dtype);
+    command.add_flag("--rouge", options.rouge, "generate too, and compare with the targets");
+    command.add_option("--json", options.json, "file to write the result to")->type_name("FILE");
+}
+
+void add_generate(CLI::App& app, GenerateOptions& options) {
+    CLI::App& command = *app.add_subcommand("generate", "write a prediction for each source");
+    command.add_option("--model", options.model, "directory of the model")
+        ->type_name("DIR")
+        ->required();
+    command.add_option("--data", options.data, "JSONL file, an example a line")
+        ->type_name("FILE")
+        ->required();
+    command.add_option("--output", options.output, "JSONL file to write, a prediction a line")
+        ->type_name("PATH")
+        ->required();
+    add_text(command, options.text);
+    command.add_option("--max-new-tokens", options.max_new_tokens, "longest prediction")
+        ->type_name("N")
+        ->check(a_length)
+        ->capture_default_str();
+    command.add_option("--batch", options.batch, "examples at once")
+        ->type_name("N")
+        ->check(a_batch)
+        ->capture_default_str();
+    add_dtype(command, options.dtype);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    InitOptions init;
+    TrainOptions train;
+    EvalOptions eval;
+    GenerateOptions generate;
+    CLI::App app{"zeropp-t5: T5 models in Hugging Face's directories, trained with ZeRO",
+                 "zeropp-t5"};
+    app.require_subcommand(1);
+    add_init(app, init);
+    add_train(app, train);
+    add_eval(app, eval);
+    add_generate(app, generate);
+    if (argc > 1 && argv[1][0] != '-' &&
+        app.get_subcommands([&](const CLI::App* command) { return command->check_name(argv[1]); })
+            .empty()) {
+        std::fprintf(
+            stderr, "zeropp: command line: '%s' is given, expected init, train, eval or generate\n",
+            argv[1]);
+        return 2;
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);  // --help
+        std::fprintf(stderr, "zeropp: command line: %s; see zeropp-t5 --help\n", error.what());
+        return 2;
+    }
+    try {
+        if (app.got_subcommand("init")) return run_init(init);
+        if (app.got_subcommand("train")) return run_train(train);
+        if (app.got_subcommand("eval")) return run_eval(eval);
+        return run_generate(generate);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 1;
+    }
+}

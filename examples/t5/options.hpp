@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What the command line of zeropp-t5 can say, a structure a subcommand.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+/// What is read of a JSONL file, and how long it may be in tokens.
+struct TextOptions {
+    std::string source_column = "article", target_column = "highlights", source_prefix;
+    std::size_t max_source_length = 512, max_target_length = 128;
+};
+
+struct InitOptions {
+    std::string config;  ///< "t5-small" ... or a file
+    std::string tokenizer_text, output;
+    int vocab_size = 0;  ///< pieces of the tokenizer, without the extra ids
+};
+
+struct TrainOptions {
+    std::string model, train, output;
+    std::optional<std::string> validation, deepspeed, dtype, log_jsonl;
+    std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
+    std::optional<double> lr, weight_decay, dropout;
+    std::optional<int> ranks;
+    std::string objective = "seq2seq", comm = "thread";
+    TextOptions text;
+    std::uint64_t seed = 42;
+    bool no_shuffle = false, quiet = false;
+};
+
+struct EvalOptions {
+    std::string model, data;
+    std::optional<std::string> dtype, json;
+    TextOptions text;
+    std::size_t batch = 16;
+    bool rouge = false;
+};
+
+struct GenerateOptions {
+    std::string model, data, output;
+    std::optional<std::string> dtype;
+    TextOptions text;
+    std::size_t batch = 16, max_new_tokens = 128;
+};
+
+/// Each does the work of its subcommand and returns the program's exit status. Errors are thrown.
+int run_init(const InitOptions& options);
+int run_train(const TrainOptions& options);
+int run_eval(const EvalOptions& options);
+int run_generate(const GenerateOptions& options);

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file zeropp-t5 train: settings without contradiction, inputs that are right, an output that can
+/// be written; only then the ranks start.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <thread>
+
+#include <zeropp/comm/environment.hpp>
+#include <zeropp/core/error.hpp>
+#include <zeropp/data/tokenizer.hpp>
+#include <zeropp/device/onednn.hpp>
+#include <zeropp/io/dispatch.hpp>
+#include <zeropp/model/t5.hpp>
+
+#include "output.hpp"
+#include "stop_signal.hpp"
+#include "train_run.hpp"
+
+namespace zp = zeropp;
+
+namespace {
+
+/// The flags beside the file's settings. What neither gives: AdamW at 1e-3, batches of 8, stage 2
+/// (without a file; with one, what DeepSpeed would do).
+zp::Config settings(const TrainOptions& options) {
+    zp::Config config;
+    if (options.deepspeed) config = zp::read_config(*options.deepspeed);
+    zp::require_supported(config);
+    const auto merge = [](auto& setting, const auto& flag, const char* name) {
+        if (flag) zp::merge(setting, *flag, name);
+    };
+    merge(config.zero_optimization.stage, options.zero, "--zero");
+    merge(config.optimizer.lr, options.lr, "--lr");
+    merge(config.optimizer.weight_decay, options.weight_decay, "--weight-decay");
+    merge(config.train_micro_batch_size_per_gpu, options.batch_size, "--batch-size");
+    merge(config.gradient_accumulation_steps, options.accumulation, "--accumulation");
+    merge(config.steps_per_print, options.steps_per_print, "--steps-per-print");
+    if (options.dtype)
+        zp::merge(config.bf16, *options.dtype == "bf16", "--dtype " + *options.dtype);
+    if (!config.train_batch_size.given() && !config.train_micro_batch_size_per_gpu.given())
+        config.train_micro_batch_size_per_gpu = {8, "the default batch size"};
+    if (!options.deepspeed && !config.zero_optimization.stage.given())
+        config.zero_optimization.stage = {2, "the default stage"};
+    return config;
+}
+
+/// Decides the precision where nobody did, and says why.
+std::string decide_precision(zp::Config& config) {
+    if (config.bf16.given())
+        return (*config.bf16.value ? "bf16" : "fp32") + std::string{" as "} + config.bf16.origin +
+               " says";
+    const bool native = zp::OneDnn{}.bf16_products_are_native();
+    config.bf16 = {native, "the processor"};
+    return native ? "bf16, which this processor multiplies natively"
+                  : "fp32, because this processor does not multiply bf16 natively";
+}
+
+/// Each text corrupted once and for all, so that every validation measures the same.
+zp::Seq2SeqDataset corrupted(const zp::Seq2SeqDataset& texts, const zp::SpanCorruption& corruption,
+                             std::uint64_t seed) {
+    zp::Seq2SeqDataset result;
+    std::vector<std::int32_t> source, target;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const auto tokens = texts[i].source;  // ends with </s>
+        corruption(tokens.first(tokens.size() - 1), seed, 0, i, source, target);
+        result.add(source, target);
+    }
+    return result;
+}
+
+/// Reads and checks everything that training needs.
+TrainRun prepare(const TrainOptions& options, int ranks) {
+    TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
+    run.precision = decide_precision(run.config);
+    run.sizes = zp::batch_sizes(run.config, ranks);
+    const zp::Tokenizer tokenizer{options.model};
+    const auto model = zp::T5<float>::from_pretrained(options.model);
+    zp::require(static_cast<std::size_t>(tokenizer.size()) <= model.config().vocab_size,
+                zp::Errc::config, options.model, ": the tokenizer has ", tokenizer.size(),
+                " tokens, expected at most vocab_size = ", model.config().vocab_size);
+    require_writable(options.output, "--output");
+    if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
+
+    const zp::Seq2SeqFormat format{
+        .columns = {options.text.source_column,
+                    run.corrupts() ? std::string{} : options.text.target_column},
+        .source_prefix = options.text.source_prefix,
+        .max_source_length = options.text.max_source_length,
+        .max_target_length = options.text.max_target_length};
+    const std::size_t threads = std::max(1u, std::thread::hardware_concurrency());
+    run.train = zp::read_dataset(options.train, tokenizer, format, threads);
+    if (options.validation)
+        run.validation = zp::read_dataset(*options.validation, tokenizer, format, threads);
+    run.max_target_length = options.text.max_target_length;
+    if (run.corrupts()) {
+        run.corruption.first_sentinel = tokenizer.extra_id(0);
+        run.max_target_length =
+            run.corruption.target_length(std::max<std::size_t>(2, format.max_source_length - 1));
+        run.validation = corrupted(run.validation, run.corruption, options.seed);
+    }
+    run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
+    run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
+    return run;
+}
+
+template <class Comm>
+bool train(const TrainRun& run, Comm& comm) {
+    return zp::with_precision(run.config, [&](auto precision) {
+        return train_rank<typename decltype(precision)::Element>(run, comm);
+    });
+}
+
+/// The guide's line, and the variables that a training script of DeepSpeed finds.
+void announce(const zp::Environment& rank, const char* world) {
+    zp::export_environment(rank);
+    std::printf("%s\n", zp::discovery_line(rank, world).c_str());
+    std::fflush(stdout);
+}
+
+bool train_on_mpi(const TrainOptions& options) {
+    bool stopped = false;
+    zp::run_mpi_ranks([&](zp::MpiComm comm) {
+        announce({.rank = comm.rank(), .world_size = comm.size(), .local_rank = comm.local_rank()},
+                 "MPI");
+        zp::require(options.ranks.value_or(comm.size()) == comm.size(), zp::Errc::config,
+                    "command line: --ranks is ", options.ranks.value_or(0), ", expected ",
+                    comm.size(), " as mpirun says; leave --ranks out with --comm mpi");
+        const TrainRun run = prepare(options, comm.size());
+        stopped = train(run, comm);
+    });
+    return stopped;
+}
+
+bool train_on_threads(const TrainOptions& options) {
+    const zp::Environment launched = zp::environment();
+    zp::require(launched.world_size == 1, zp::Errc::config, "command line: ", launched.world_size,
+                " processes were started (", launched.source,
+                "), expected --comm mpi, or one process for thread ranks");
+    TrainRun run = prepare(options, options.ranks.value_or(1));
+    run.ranks_share_process = true;
+    bool stopped = false;
+    zp::export_environment({.world_size = run.ranks});
+    if (!options.quiet)
+        for (int rank = 0; rank < run.ranks; ++rank)
+            std::printf("%s\n",
+                        zp::discovery_line(
+                            {.rank = rank, .world_size = run.ranks, .local_rank = rank}, "thread")
+                            .c_str());
+    zp::run_ranks(run.ranks, [&](zp::ThreadComm comm) {
+        const bool mine = train(run, comm);
+        if (comm.rank() == 0) stopped = mine;
+    });
+    return stopped;
+}
+
+}  // namespace
+
+zp::Sampler TrainRun::sampler() const {
+    return {train.size(),
+            {.micro = static_cast<std::size_t>(sizes.micro),
+             .accumulation = static_cast<std::size_t>(sizes.accumulation),
+             .ranks = static_cast<std::size_t>(ranks)},
+            {.shuffle = !options.no_shuffle, .seed = options.seed}};
+}
+
+std::unique_ptr<zp::Loader> TrainRun::loader(int rank) const {
+    const auto me = static_cast<std::size_t>(rank);
+    const auto count = static_cast<std::uint64_t>(steps * sizes.accumulation);
+    if (corrupts())
+        return std::make_unique<zp::Loader>(
+            zp::SpanCorruptionBatches{train, sampler(), me, corruption, options.seed}, count);
+    return std::make_unique<zp::Loader>(zp::Seq2SeqBatches{train, sampler(), me}, count);
+}
+
+zp::Fingerprint TrainRun::fingerprint() const {
+    zp::Fingerprint fields;
+    const auto add = [&](const char* name, const auto& value) {
+        fields.add(name, zp::detail::setting_text(value));
+    };
+    add("precision", zp::name_of(config.bf16.value_or(false) ? zp::DType::bf16 : zp::DType::fp32));
+    add("stage", config.zero_optimization.stage.value_or(0));
+    add("optimizer", config.optimizer.type.value_or("AdamW"));
+    add("train_micro_batch_size_per_gpu", sizes.micro);
+    add("gradient_accumulation_steps", sizes.accumulation);
+    add("--steps", steps);
+    add("--seed", options.seed);
+    add("--no-shuffle", options.no_shuffle);
+    add("--objective", options.objective);
+    add("--max-source-length", options.text.max_source_length);
+    add("--max-target-length", options.text.max_target_length);
+    add("--dropout", options.dropout.value_or(-1));
+    add("training examples", train.size());
+    add("validation examples", validation.size());
+    return fields;
+}
+
+int run_train(const TrainOptions& options) {
+    const StopSignal signals;
+    const bool stopped = options.comm == "mpi" ? train_on_mpi(options) : train_on_threads(options);
+    return stopped ? 130 : 0;
+}

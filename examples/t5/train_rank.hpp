@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file One rank of a training run: batches, steps, what is told about them, and the saved model.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <zeropp/comm/agreement.hpp>
+#include <zeropp/data/batch.hpp>
+#include <zeropp/io/dispatch.hpp>
+#include <zeropp/io/pretrained.hpp>
+#include <zeropp/model/t5.hpp>
+#include <zeropp/observe/json_log.hpp>
+#include <zeropp/observe/process_memory.hpp>
+#include <zeropp/observe/progress.hpp>
+#include <zeropp/trainer.hpp>
+
+#include "stop_signal.hpp"
+#include "train_run.hpp"
+
+/// Collective. Everybody's value, by rank.
+template <class T, class Comm>
+std::vector<T> gathered(Comm& comm, const T& mine) {
+    std::vector<T> all(static_cast<std::size_t>(comm.size()));
+    comm.all_gather(std::as_bytes(std::span{&mine, 1}), std::as_writable_bytes(std::span{all}))
+        .wait();
+    return all;
+}
+
+template <class Trainer, class Comm>
+class TrainLoop {
+    using Clock = std::chrono::steady_clock;
+
+public:
+    /// Borrows all three.
+    TrainLoop(const TrainRun& run, Trainer& trainer, Comm& comm)
+        : run_{run},
+          trainer_{trainer},
+          comm_{comm},
+          control_{comm.split(0, comm.rank())},
+          loader_{run.loader(comm.rank())},
+          rank_{static_cast<std::size_t>(comm.rank())},
+          ranks_{static_cast<std::size_t>(comm.size())},
+          micro_{static_cast<std::size_t>(run.sizes.micro)} {
+        if (comm.rank() != 0) return;
+        if (run.options.log_jsonl)
+            sinks_.push_back(std::make_unique<zeropp::JsonLog>(*run.options.log_jsonl));
+        if (!run.options.quiet)
+            sinks_.push_back(std::make_unique<zeropp::Progress>(
+                zeropp::ProgressOptions{.steps_per_line = run.config.steps_per_print.value_or(0)}));
+    }
+
+    /// Collective. True if a signal stopped it before the last step.
+    bool operator()() {
+        planned_ = gathered(control_, std::uint64_t{trainer_.plan().total()});
+        tell(zeropp::StartEvent{.what = description(),
+                                .steps = run_.steps,
+                                .planned_bytes = planned_,
+                                .ranks_share_process = run_.ranks_share_process});
+        const auto begin = Clock::now();
+        bool stopped = false;
+        std::int64_t step = 0;
+        while (step < run_.steps && !stopped) {
+            stopped = take(step++);
+            const bool epoch_ends = step % run_.steps_per_epoch == 0 || step == run_.steps;
+            if (epoch_ends && !stopped && run_.validation.size() != 0) stopped = validate(step);
+        }
+        std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
+        if (run_.ranks_share_process) peaks.resize(1);
+        tell(zeropp::EndEvent{.steps = step,
+                              .seconds = seconds_since(begin),
+                              .stopped = stopped,
+                              .peak_rss_bytes = peaks,
+                              .planned_bytes = planned_,
+                              .bytes_sent = gathered(control_, sent_)});
+        return stopped;
+    }
+
+private:
+    /// What ranks tell each other after a step: counted apart from the trainer's bytes.
+    struct Pulse {
+        std::int64_t tokens = 0;
+        std::int64_t stop = 0;
+    };
+    Pulse exchange(std::int64_t tokens) {
+        Pulse sum;
+        for (const Pulse& pulse : gathered(control_, Pulse{tokens, StopSignal::requested()})) {
+            sum.tokens += pulse.tokens;
+            sum.stop += pulse.stop;
+        }
+        return sum;
+    }
+
+    /// One optimizer step; true if it is to be the last one.
+    bool take(std::int64_t step_index) {
+        const auto begin = Clock::now();
+        const std::uint64_t sent_before = comm_.bytes_sent();
+        std::int64_t tokens = 0;
+        zeropp::Step step;
+        for (std::int64_t m = 0; m < run_.sizes.accumulation; ++m) {
+            const zeropp::Seq2SeqBatch& batch = loader_->next();
+            for (const std::uint8_t real : batch.source_mask) tokens += real;
+            for (const std::int32_t label : batch.labels) tokens += label != zeropp::ignored_label;
+            step = trainer_.step(batch);
+        }
+        sent_ += comm_.bytes_sent() - sent_before;
+        const Pulse all = exchange(tokens);
+        tell(zeropp::StepEvent{.step = step_index + 1,
+                               .loss = step.loss,
+                               .lr = step.rates.lr,
+                               .gradient_norm = step.gradient_norm,
+                               .seconds = seconds_since(begin),
+                               .tokens = all.tokens,
+                               .skipped = step.skipped});
+        return all.stop != 0;
+    }
+    /// Ranks take batches in turn; one that has none left takes part with nothing that counts.
+    bool validate(std::int64_t step) {
+        const auto begin = Clock::now();
+        const std::vector<std::uint64_t> order = run_.validation.by_length();
+        double sum = 0;
+        std::int64_t tokens = 0;
+        for (std::size_t first = 0; first < order.size(); first += micro_ * ranks_) {
+            const std::size_t mine = std::min(first + rank_ * micro_, order.size()),
+                              end = std::min(mine + micro_, order.size());
+            examples_.clear();
+            for (std::size_t i = mine; i < end; ++i) examples_.push_back(run_.validation[order[i]]);
+            if (examples_.empty()) examples_.push_back(run_.validation[order[0]]);
+            zeropp::collate(examples_, batch_);
+            if (mine == end)
+                std::fill(batch_.labels.begin(), batch_.labels.end(), zeropp::ignored_label);
+            const zeropp::Loss loss = trainer_.evaluate(batch_);
+            sum += loss.mean * static_cast<double>(loss.tokens);
+            tokens += loss.tokens;
+            if (exchange(0).stop != 0) return true;
+        }
+        tell(zeropp::EvaluationEvent{
+            .step = step,
+            .loss = sum / static_cast<double>(std::max<std::int64_t>(1, tokens)),
+            .tokens = tokens,
+            .examples = static_cast<std::int64_t>(order.size()),
+            .seconds = seconds_since(begin)});
+        return false;
+    }
+
+    template <class Event>
+    void tell(const Event& event) {
+        for (const auto& sink : sinks_) sink->on(event);
+    }
+    std::string description() const {
+        std::size_t parameters = 0;
+        for (const zeropp::Unit& unit : trainer_.model().units())
+            for (const zeropp::Parameter& parameter : unit.parameters)
+                parameters += parameter.size();
+        char text[256];
+        std::snprintf(text, sizeof text,
+                      "%.1f million parameters on %d %s rank%s, ZeRO stage %d, %lld steps of %lld "
+                      "examples; %s",
+                      static_cast<double>(parameters) * 1e-6, comm_.size(),
+                      std::string{comm_.name()}.c_str(), comm_.size() == 1 ? "" : "s",
+                      Trainer::Stage::number, static_cast<long long>(run_.steps),
+                      static_cast<long long>(run_.sizes.train), run_.precision.c_str());
+        return text;
+    }
+    static double seconds_since(Clock::time_point begin) {
+        return std::chrono::duration<double>(Clock::now() - begin).count();
+    }
+
+    const TrainRun& run_;
+    Trainer& trainer_;
+    Comm& comm_;
+    Comm control_;
+    std::unique_ptr<zeropp::Loader> loader_;
+    std::size_t rank_, ranks_, micro_;
+    std::uint64_t sent_ = 0;  ///< bytes of the steps
+    std::vector<std::uint64_t> planned_;
+    std::vector<zeropp::Seq2SeqExample> examples_;
+    zeropp::Seq2SeqBatch batch_;                        ///< of validation
+    std::vector<std::unique_ptr<zeropp::Sink>> sinks_;  ///< of rank 0
+};
+
+template <class Element, class Comm>
+bool train_rank(const TrainRun& run, Comm& comm) {
+    zeropp::require_agreement(comm, run.fingerprint());
+    const TrainOptions& options = run.options;
+    zeropp::T5Options limits{.micro_batch = static_cast<std::size_t>(run.sizes.micro),
+                             .max_source_length = options.text.max_source_length,
+                             .max_target_length = run.max_target_length,
+                             .seed = options.seed};
+    if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
+    auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
+    return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
+        zeropp::Trainer trainer{model, comm, policies...};
+        TrainLoop loop{run, trainer, comm};
+        const bool stopped = loop();
+        zeropp::save_pretrained(trainer, options.output);
+        return stopped;
+    });
+}

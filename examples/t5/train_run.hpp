@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What the ranks of one training run have in common, read and checked before they start.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <zeropp/comm/mpi.hpp>
+#include <zeropp/comm/thread.hpp>
+#include <zeropp/core/fingerprint.hpp>
+#include <zeropp/core/precision.hpp>
+#include <zeropp/data/dataset.hpp>
+#include <zeropp/data/loader.hpp>
+#include <zeropp/data/sampler.hpp>
+#include <zeropp/io/config.hpp>
+#include <zeropp/io/settings.hpp>
+
+#include "options.hpp"
+
+/// Read-only; thread ranks share it.
+struct TrainRun {
+    TrainOptions options;
+    zeropp::Config config;    ///< the file's settings and the flags', without contradiction
+    std::string precision{};  ///< "bf16" or "fp32", and why
+    int ranks = 1;
+    zeropp::BatchSizes sizes{};
+    std::int64_t steps = 0, steps_per_epoch = 0;
+    std::size_t max_target_length = 0;  ///< by the objective
+    zeropp::SpanCorruption corruption{};
+    zeropp::Seq2SeqDataset train{}, validation{};  ///< validation is empty without a file
+    bool ranks_share_process = false;
+
+    bool corrupts() const { return options.objective == "span-corruption"; }
+    zeropp::Sampler sampler() const;
+    /// The batches of one rank.
+    std::unique_ptr<zeropp::Loader> loader(int rank) const;
+    /// What ranks must agree on beside the trainer's own settings.
+    zeropp::Fingerprint fingerprint() const;
+};
+
+/// Collective. Trains, and saves the model; true if a signal stopped it early.
+template <class Element, class Comm>
+bool train_rank(const TrainRun& run, Comm& comm);
+
+extern template bool train_rank<float>(const TrainRun&, zeropp::ThreadComm&);
+extern template bool train_rank<float>(const TrainRun&, zeropp::MpiComm&);
+extern template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::ThreadComm&);
+extern template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::MpiComm&);
