@@ -24,16 +24,15 @@ namespace {
 /// T5 rounds its vocabulary to whole multiples of this: 32,100 tokens, 32,128 embeddings.
 constexpr std::size_t vocabulary_step = 128;
 
-/// A file that says its vocab_size keeps it; else the tokenizer decides.
-zp::T5Config configuration(const std::string& name, const zp::Tokenizer& tokenizer) {
-    const auto tokens = static_cast<std::size_t>(tokenizer.size());
+/// A file that says its vocab_size keeps it; else the number of tokens decides.
+zp::T5Config configuration(const std::string& name, std::size_t tokens) {
     const std::size_t rounded = (tokens + vocabulary_step - 1) / vocabulary_step * vocabulary_step;
     const bool is_file = name.ends_with(".json") || fs::exists(name);
     zp::T5Config config = is_file ? zp::read_t5_config(name) : zp::t5_preset(name);
     if (!is_file || !zp::read_json(name).contains("vocab_size")) config.vocab_size = rounded;
     zp::require(tokens <= config.vocab_size, zp::Errc::config, name, ": vocab_size is ",
-                config.vocab_size, ", expected at least ", tokens,
-                ": the tokenizer's pieces and its 100 extra ids");
+                config.vocab_size, ", expected at least ", tokens, ": --vocab-size and ",
+                zp::Tokenizer::extra_ids, " extra ids");
     return config;
 }
 
@@ -41,13 +40,15 @@ zp::T5Config configuration(const std::string& name, const zp::Tokenizer& tokeniz
 
 int run_init(const InitOptions& options) {
     require_writable(options.output, "--output");
+    const zp::T5Config config = configuration(
+        options.config, static_cast<std::size_t>(options.vocab_size + zp::Tokenizer::extra_ids));
     const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
     const zp::Tokenizer tokenizer = zp::train_tokenizer(
         options.tokenizer_text, {.vocab_size = options.vocab_size, .threads = threads});
-    const auto model =
-        zp::T5<float>::with_random_weights(configuration(options.config, tokenizer), 0);
-    zp::save_pretrained(model, options.output);
+    const auto model = zp::T5<float>::with_random_weights(config, 0);
+    fs::create_directories(options.output);
     tokenizer.save(options.output);
+    zp::save_pretrained(model, options.output);  // the weights last: with them it is a model
     std::size_t parameters = 0;
     for (const zp::Unit& unit : model.units())
         for (const zp::Parameter& parameter : unit.parameters) parameters += parameter.size();

@@ -75,14 +75,13 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
     run.precision = decide_precision(run.config);
     run.sizes = zp::batch_sizes(run.config, ranks);
-    const zp::Tokenizer tokenizer{options.model};
+    require_writable(options.output, "--output");
+    if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
     const auto model = zp::T5<float>::from_pretrained(options.model);
+    const zp::Tokenizer tokenizer{options.model};
     zp::require(static_cast<std::size_t>(tokenizer.size()) <= model.config().vocab_size,
                 zp::Errc::config, options.model, ": the tokenizer has ", tokenizer.size(),
                 " tokens, expected at most vocab_size = ", model.config().vocab_size);
-    require_writable(options.output, "--output");
-    if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
-
     const zp::Seq2SeqFormat format{
         .columns = {options.text.source_column,
                     run.corrupts() ? std::string{} : options.text.target_column},

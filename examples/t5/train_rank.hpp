@@ -54,7 +54,8 @@ public:
             sinks_.push_back(std::make_unique<zeropp::JsonLog>(*run.options.log_jsonl));
         if (!run.options.quiet)
             sinks_.push_back(std::make_unique<zeropp::Progress>(
-                zeropp::ProgressOptions{.steps_per_line = run.config.steps_per_print.value_or(0)}));
+                zeropp::ProgressOptions{.steps_per_line = run.config.steps_per_print.value_or(0),
+                                        .plain = !run.ranks_share_process}));
     }
 
     /// Collective. True if a signal stopped it before the last step.

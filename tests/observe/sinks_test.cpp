@@ -87,7 +87,7 @@ TEST_CASE("away from a terminal progress is plain lines", "[progress]") {
     CHECK(text.find("a model on 2 ranks\nstep 1/3  loss 2.5000  lr 1.00e-03  200 tokens/s") == 0);
     CHECK(text.find("\nstep 2/3  ") != std::string::npos);
     CHECK(text.find("\nstep 3/3  ") != std::string::npos);
-    CHECK(text.find(" of 1.50 GB planned\n") != std::string::npos);
+    CHECK(text.find(" (planned 1.50 GB)\n") != std::string::npos);
     CHECK(text.find("\ntrained 3 steps in 1:01, peak memory ") != std::string::npos);
     CHECK(text.find('\r') == std::string::npos);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -190,18 +191,61 @@ private:
 };
 static_assert(Communicator<MpiComm>);
 
+namespace detail {
+
+/// One word a host, in memory that its ranks share: who fails first takes the right to speak.
+class FirstToFail {
+public:
+    /// Collective.
+    FirstToFail() {
+        MPI_Comm host = MPI_COMM_NULL;
+        check_mpi(
+            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
+            "MPI_Comm_split_type");
+        int rank = 0;
+        check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
+        void* mine = nullptr;
+        check_mpi(MPI_Win_allocate_shared(rank == 0 ? sizeof(int) : 0, sizeof(int), MPI_INFO_NULL,
+                                          host, &mine, &window_),
+                  "MPI_Win_allocate_shared");
+        MPI_Aint size = 0;
+        int unit = 0;
+        check_mpi(MPI_Win_shared_query(window_, 0, &size, &unit, &word_), "MPI_Win_shared_query");
+        if (rank == 0) *word_ = 0;
+        check_mpi(MPI_Barrier(host), "MPI_Barrier");
+        check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
+    }
+    FirstToFail(const FirstToFail&) = delete;
+    FirstToFail& operator=(const FirstToFail&) = delete;
+    /// Collective, unless an error has ended the run.
+    ~FirstToFail() { MPI_Win_free(&window_); }
+
+    bool claim() { return std::atomic_ref<int>{*word_}.exchange(1) == 0; }
+
+private:
+    MPI_Win window_ = MPI_WIN_NULL;
+    int* word_ = nullptr;
+};
+
+}  // namespace detail
+
 /// Runs `body(MpiComm)` in this process, one rank of an mpirun. A rank that fails prints its error
-/// to stderr and ends all of them with exit code 1. Where all fail alike, the lowest rank speaks:
-/// each waits for those below it before it does.
+/// to stderr and ends all of them with exit code 1. Where all fail alike, one of each host speaks,
+/// and the lowest rank at that: each waits for those below it before it does.
 template <class Body>
 void run_mpi_ranks(Body body) {
     MpiComm comm;
+    detail::FirstToFail first;
     try {
         body(comm);
     } catch (const std::exception& error) {
         std::this_thread::sleep_for(std::chrono::milliseconds{100} * std::min(comm.rank(), 20));
-        std::fprintf(stderr, "%s\n", error.what());
-        std::fflush(nullptr);
+        if (first.claim()) {
+            std::fprintf(stderr, "%s\n", error.what());
+            std::fflush(nullptr);
+        } else {  // the one that spoke ends this process
+            std::this_thread::sleep_for(std::chrono::seconds{10});
+        }
         comm.abort(1);
     }
 }

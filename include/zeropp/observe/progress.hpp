@@ -47,6 +47,8 @@ struct ProgressOptions {
     std::FILE* file = stdout;
     /// Steps between two lines; 0: a line whenever two seconds have gone by.
     std::int64_t steps_per_line = 0;
+    /// Lines even on a terminal: a launcher may show ranks one, and write to a file itself.
+    bool plain = false;
 };
 
 /// Borrows the file. A line shows the mean loss and the speed since the line before, the time left
@@ -54,7 +56,7 @@ struct ProgressOptions {
 class Progress final : public Sink {
 public:
     explicit Progress(ProgressOptions options = {})
-        : options_{options}, terminal_{isatty(fileno(options.file)) == 1} {}
+        : options_{options}, terminal_{!options.plain && isatty(fileno(options.file)) == 1} {}
 
     void on(const StartEvent& event) override {
         steps_ = event.steps;
@@ -113,7 +115,7 @@ private:
         char numbers[192];
         std::snprintf(
             numbers, sizeof numbers,
-            "loss %.4f  lr %.2e  %.0f tokens/s  %s left  memory %s of %s planned",
+            "loss %.4f  lr %.2e  %.0f tokens/s  %s left  memory %s (planned %s)",
             loss_sum_ / static_cast<double>(steps_since_line_), static_cast<double>(event.lr),
             seconds_ > 0 ? static_cast<double>(tokens_) / seconds_ : 0.0,
             detail::clock_text(left).c_str(), detail::bytes_text(peak_rss_bytes()).c_str(),
