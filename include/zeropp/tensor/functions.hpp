@@ -7,14 +7,19 @@
 
 namespace zeropp {
 
+template <class W>
+struct ValueAndSlope {
+    W value, slope;
+};
+
 struct Relu {
     template <class W>
     ZEROPP_INLINE static W value(W x) {
         return x < W{0} ? W{0} : x;  // NaN stays
     }
     template <class W>
-    ZEROPP_INLINE static W slope(W x) {
-        return x > W{0} ? W{1} : W{0};
+    ZEROPP_INLINE static ValueAndSlope<W> value_and_slope(W x) {
+        return {value(x), x > W{0} ? W{1} : W{0}};
     }
 };
 
@@ -25,10 +30,10 @@ struct GeluNew {
         return x * gate(x);
     }
     template <class W>
-    ZEROPP_INLINE static W slope(W x) {
+    ZEROPP_INLINE static ValueAndSlope<W> value_and_slope(W x) {
         const W s = gate(x);
         const W growth = W(2 * root) * lanes::fma(W(3 * cubic) * x, x, W{1});
-        return lanes::fma(x * growth * s, W{1} - s, s);
+        return {x * s, lanes::fma(x * growth * s, W{1} - s, s)};
     }
 
 private:

@@ -8,6 +8,20 @@
 
 namespace zeropp {
 
+namespace lanes {
+
+template <class W, Scalar E>
+ZEROPP_INLINE inline void contribute(E* __restrict to, const W* __restrict from, std::size_t count,
+                                     bool add) {
+    if (add)
+        for (std::size_t i = 0; i < count; ++i)
+            to[i] = static_cast<E>(static_cast<W>(to[i]) + from[i]);
+    else
+        for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<E>(from[i]);
+}
+
+}  // namespace lanes
+
 /// x = dropout(max(x, 0)), in place.
 template <Scalar E>
 void relu_forward(Host, const DropoutRows& all, E* x) {
@@ -65,38 +79,36 @@ void gate_forward(Host, const DropoutRows& all, Strided<const E> gate, Strided<c
     });
 }
 
-/// Writes (or adds, where told) dgate = dropout(dout) * linear * F'(gate), dlinear = dropout(dout)
-/// * F(gate).
+/// Contributes dgate = dropout(dout) * linear * F'(gate) and dlinear = dropout(dout) * F(gate).
 template <class F, Scalar E>
 void gate_backward(Host, const DropoutRows& all, Strided<const E> gate, Strided<const E> linear,
                    const E* dout, Strided<E> dgate, bool add_gate, Strided<E> dlinear,
                    bool add_linear) {
     using W = Wide<E>;
     vectorized([&]() ZEROPP_INLINE {
+        W of_gate[lanes::dropout_group], of_linear[lanes::dropout_group];
+        W* const da = of_gate;
+        W* const db = of_linear;
         lanes::for_each_piece<W>(all, [=](std::size_t row, std::size_t first, std::size_t count,
                                           const W* factors) ZEROPP_INLINE {
             const E* __restrict const a = gate.data + row * gate.stride + first;
             const E* __restrict const grad = dout + row * all.width + first;
-            E* __restrict const da = dgate.data + row * dgate.stride + first;
             if (linear.data != nullptr) {
                 const E* __restrict const b = linear.data + row * linear.stride + first;
-                E* __restrict const db = dlinear.data + row * dlinear.stride + first;
                 for (std::size_t c = 0; c < count; ++c) {
                     const W g = static_cast<W>(grad[c]) * factors[c];
-                    const W x = static_cast<W>(a[c]);
-                    const W before_b = add_linear ? static_cast<W>(db[c]) : W{0};
-                    const W before_a = add_gate ? static_cast<W>(da[c]) : W{0};
-                    db[c] = static_cast<E>(lanes::fma(g, F::value(x), before_b));
-                    da[c] =
-                        static_cast<E>(lanes::fma(g * static_cast<W>(b[c]), F::slope(x), before_a));
+                    const auto [value, slope] = F::value_and_slope(static_cast<W>(a[c]));
+                    db[c] = g * value;
+                    da[c] = g * static_cast<W>(b[c]) * slope;
                 }
+                lanes::contribute(dlinear.data + row * dlinear.stride + first, db, count,
+                                  add_linear);
             } else {
-                for (std::size_t c = 0; c < count; ++c) {
-                    const W g = static_cast<W>(grad[c]) * factors[c];
-                    const W before = add_gate ? static_cast<W>(da[c]) : W{0};
-                    da[c] = static_cast<E>(lanes::fma(g, F::slope(static_cast<W>(a[c])), before));
-                }
+                for (std::size_t c = 0; c < count; ++c)
+                    da[c] = static_cast<W>(grad[c]) * factors[c] *
+                            F::value_and_slope(static_cast<W>(a[c])).slope;
             }
+            lanes::contribute(dgate.data + row * dgate.stride + first, da, count, add_gate);
         });
     });
 }

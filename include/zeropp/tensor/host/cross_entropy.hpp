@@ -23,13 +23,8 @@ double cross_entropy_rows(Host, std::size_t rows, std::size_t vocabulary, E* log
         for (std::size_t row = 0; row < rows; ++row) {
             E* __restrict const at = logits + row * vocabulary;
             const auto label = static_cast<std::size_t>(labels[row]);
-            const W high = lanes::fold<W>(
-                vocabulary, static_cast<W>(at[0]),
-                [=](std::size_t i, W so_far) ZEROPP_INLINE {
-                    const W value = static_cast<W>(at[i]);
-                    return so_far < value ? value : so_far;
-                },
-                [](W a, W b) ZEROPP_INLINE { return a < b ? b : a; });
+            const W high = lanes::largest<W>(
+                vocabulary, [=](std::size_t i) ZEROPP_INLINE { return static_cast<W>(at[i]); });
             const W total = lanes::sum<W>(vocabulary, [=](std::size_t i, W so_far) ZEROPP_INLINE {
                 return so_far + lanes::exp(static_cast<W>(at[i]) - high);
             });

@@ -44,12 +44,33 @@ ZEROPP_INLINE inline W sum(std::size_t n, Term term) {
     return fold<W>(n, W{0}, term, [](W a, W b) ZEROPP_INLINE { return a + b; });
 }
 
-template <class W>
-ZEROPP_INLINE inline W largest(std::size_t n, const W* values) {
-    constexpr auto larger = [](W a, W b) ZEROPP_INLINE { return a < b ? b : a; };
-    return fold<W>(
-        n, -std::numeric_limits<W>::infinity(),
-        [=](std::size_t i, W so_far) ZEROPP_INLINE { return larger(so_far, values[i]); }, larger);
+/// Bits of a value as an integer that orders like it (-0 below 0, NaN at the ends), and back.
+/// Compilers vectorise the largest of integers; that of values they take one by one.
+ZEROPP_INLINE inline std::int32_t ordered(float value) {
+    const auto bits = std::bit_cast<std::int32_t>(value);
+    return bits ^ ((bits >> 31) & 0x7fffffff);
+}
+ZEROPP_INLINE inline std::int64_t ordered(double value) {
+    const auto bits = std::bit_cast<std::int64_t>(value);
+    return bits ^ ((bits >> 63) & 0x7fffffffffffffff);
+}
+ZEROPP_INLINE inline float from_ordered(std::int32_t order) {
+    return std::bit_cast<float>(order ^ ((order >> 31) & 0x7fffffff));
+}
+ZEROPP_INLINE inline double from_ordered(std::int64_t order) {
+    return std::bit_cast<double>(order ^ ((order >> 63) & 0x7fffffffffffffff));
+}
+
+/// The largest of value(0) .. value(n - 1); a positive NaN is larger than all.
+template <class W, class Value>
+ZEROPP_INLINE inline W largest(std::size_t n, Value value) {
+    using Order = decltype(ordered(W{}));
+    constexpr auto larger = [](Order a, Order b) ZEROPP_INLINE { return a < b ? b : a; };
+    return from_ordered(fold<Order>(
+        n, ordered(-std::numeric_limits<W>::infinity()),
+        [=](std::size_t i, Order so_far)
+            ZEROPP_INLINE { return larger(so_far, ordered(value(i))); },
+        larger));
 }
 
 /// e^x within 1.5 units in the last place; 0 below -87, infinity above 88.72, NaN for NaN.
@@ -67,11 +88,16 @@ ZEROPP_INLINE inline float exp(float x) {
     p = fma(p, r, 0x1.fffffcp-2f);
     p = fma(p, r, 1.0f);
     p = fma(p, r, 1.0f);
-    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;
-    const float power = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
-    const float low = x < -87.0f ? 0.0f : power;
-    const float high = x > 88.72f ? std::numeric_limits<float>::infinity() : low;
-    return x == x ? high : x;
+    const std::uint32_t power =
+        std::bit_cast<std::uint32_t>(p) + (std::bit_cast<std::uint32_t>(shifted) << 23);
+    // Masks and not conditions: a compiler must not branch around arithmetic that could trap.
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(x), size = bits & 0x7fffffffu;
+    const std::uint32_t negative = 0u - (bits >> 31);
+    const std::uint32_t limit = (negative & 0x42ae0000u) | (~negative & 0x42b170a4u);  // 87, 88.72
+    const std::uint32_t beyond = 0u - static_cast<std::uint32_t>(size > limit);
+    const std::uint32_t nan = 0u - static_cast<std::uint32_t>(size > 0x7f800000u);
+    const std::uint32_t end = (~negative & 0x7f800000u) | (nan & bits);
+    return std::bit_cast<float>((power & ~beyond) | (end & beyond));
 }
 ZEROPP_INLINE inline double exp(double x) { return std::exp(x); }
 

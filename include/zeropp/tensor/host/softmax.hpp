@@ -30,7 +30,7 @@ ZEROPP_INLINE inline void complete_scores(W* __restrict row, std::size_t width, 
 /// Completed scores to weights, in place; a row without a finite score becomes zero.
 template <class W>
 ZEROPP_INLINE inline SoftmaxRow<W> softmax(W* __restrict row, std::size_t width) {
-    const W largest_score = largest(width, row);
+    const W largest_score = largest<W>(width, [=](std::size_t i) ZEROPP_INLINE { return row[i]; });
     const W high = largest_score == -std::numeric_limits<W>::infinity() ? W{0} : largest_score;
     for (std::size_t i = 0; i < width; ++i) row[i] = lanes::exp(row[i] - high);
     const W total =
