@@ -24,12 +24,12 @@ foreach(source IN LISTS sources)
     endif()
 endforeach()
 
-# tests/cli/*_test.sh get the program's path as their first argument.
-file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cli/*_test.sh)
+# The programs as their users run them: tests/cli/*.sh get the path of zeropp-t5.
+file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cli/*.sh)
+list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$")
 foreach(script IN LISTS scripts)
     if(TARGET zeropp-t5)
-        cmake_path(GET script STEM stem)
-        string(REGEX REPLACE "_test$" "" name ${stem})
+        cmake_path(GET script STEM name)
         set(test ${prefix}cli.${name})
         add_test(NAME ${test} COMMAND bash ${script} $<TARGET_FILE:zeropp-t5>)
         set_tests_properties(${test} PROPERTIES TIMEOUT 900 PROCESSORS 2 ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
