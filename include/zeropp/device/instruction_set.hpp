@@ -42,15 +42,23 @@ inline InstructionSet capped_instruction_set() {
 }
 
 #if defined(__x86_64__)
+// g++ vectorises little below -O3; what is inlined here takes the level of these two functions.
+#if defined(__OPTIMIZE__) && !defined(__clang__)
+#define ZEROPP_TARGET(set) __attribute__((target(set), optimize("O3")))
+#else
+#define ZEROPP_TARGET(set) __attribute__((target(set)))
+#endif
 template <class Body>
-__attribute__((target("avx2,fma,f16c"))) void run_avx2(Body& body) {
+ZEROPP_TARGET("avx2,fma,f16c")
+void run_avx2(Body& body) {
     body();
 }
 template <class Body>
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c"))) void run_avx512(
-    Body& body) {
+ZEROPP_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+void run_avx512(Body& body) {
     body();
 }
+#undef ZEROPP_TARGET
 #endif
 
 }  // namespace detail
