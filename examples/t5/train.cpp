@@ -9,6 +9,7 @@
 
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/error.hpp>
+#include <zeropp/data/examples.hpp>
 #include <zeropp/data/tokenizer.hpp>
 #include <zeropp/device/onednn.hpp>
 #include <zeropp/io/dispatch.hpp>

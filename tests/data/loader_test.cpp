@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include <zeropp/data/examples.hpp>
 #include <zeropp/data/loader.hpp>
 
 #include "support/catch.hpp"

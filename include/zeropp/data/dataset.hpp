@@ -6,19 +6,26 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <filesystem>
 #include <numeric>
 #include <span>
 #include <string>
-#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/data/batch.hpp>
-#include <zeropp/data/examples.hpp>
 
 namespace zeropp {
+
+/// Where an example's texts are. An empty target: only the source is read, targets are empty.
+struct TextColumns {
+    std::string source = "article", target = "highlights";
+};
+
+struct TextExample {
+    std::string source, target;
+};
 
 /// Lengths are in tokens, `</s>` included; longer texts are cut, as the tokenizer says.
 struct Seq2SeqFormat {
@@ -101,12 +108,6 @@ Seq2SeqDataset tokenize(std::span<const TextExample> examples, const Encoder& en
         for (std::size_t i = 0; i < parts[t].size(); ++i)
             parts[0].add(parts[t][i].source, parts[t][i].target);
     return std::move(parts[0]);
-}
-
-template <class Encoder>
-Seq2SeqDataset read_dataset(const std::filesystem::path& path, const Encoder& encoder,
-                            const Seq2SeqFormat& format, std::size_t threads = 1) {
-    return tokenize(read_examples(path, format.columns), encoder, format, threads);
 }
 
 }  // namespace zeropp

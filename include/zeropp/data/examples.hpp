@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file Reads pairs of source and target text from JSONL and CSV files.
+/// \file Reads pairs of source and target text from JSONL and CSV files. The one header of data/
+/// that needs a JSON library.
 #pragma once
 
 #include <algorithm>
@@ -14,17 +15,9 @@
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/data/csv.hpp>
+#include <zeropp/data/dataset.hpp>
 
 namespace zeropp {
-
-/// Where an example's texts are. An empty target: only the source is read, targets are empty.
-struct TextColumns {
-    std::string source = "article", target = "highlights";
-};
-
-struct TextExample {
-    std::string source, target;
-};
 
 namespace detail {
 
@@ -136,6 +129,12 @@ inline std::vector<TextExample> read_examples(const std::filesystem::path& path,
     for_each_example(path, columns,
                      [&](TextExample example) { examples.push_back(std::move(example)); });
     return examples;
+}
+
+template <class Encoder>
+Seq2SeqDataset read_dataset(const std::filesystem::path& path, const Encoder& encoder,
+                            const Seq2SeqFormat& format, std::size_t threads = 1) {
+    return tokenize(read_examples(path, format.columns), encoder, format, threads);
 }
 
 }  // namespace zeropp
