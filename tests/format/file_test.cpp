@@ -6,8 +6,8 @@
 #include <zeropp/format/file.hpp>
 #include <zeropp/format/json.hpp>
 
-#include "support/temporary.hpp"
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 
 namespace zp = zeropp;
 using zp::testing::message_of;

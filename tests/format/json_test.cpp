@@ -2,8 +2,8 @@
 
 #include <zeropp/format/json.hpp>
 
-#include "support/temporary.hpp"
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 
 namespace zp = zeropp;
 using zp::testing::message_of;

@@ -9,8 +9,8 @@
 #include <zeropp/format/safetensors.hpp>
 #include <zeropp/format/stored_weights.hpp>
 
-#include "support/temporary.hpp"
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 
 namespace zp = zeropp;
 using zp::testing::message_of;

@@ -19,7 +19,8 @@ struct Sgd {
     Rates rates() const { return {.lr = lr}; }
     Constants constants(StepContext now) const { return {-now.rates.lr, weight_decay}; }
 
-    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g, std::array<float, 0>&) {
+    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g,
+                                                std::array<float, 0>&) {
         return __builtin_fmaf(c.negative_lr, __builtin_fmaf(c.weight_decay, p, g), p);
     }
 };
@@ -41,7 +42,8 @@ struct MomentumSgd {
         return {-now.rates.lr, now.rates.momentum, weight_decay};
     }
 
-    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g, std::array<float, 1>& s) {
+    ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g,
+                                                std::array<float, 1>& s) {
         s[0] = __builtin_fmaf(c.momentum, s[0], __builtin_fmaf(c.weight_decay, p, g));
         return __builtin_fmaf(c.negative_lr, s[0], p);
     }
