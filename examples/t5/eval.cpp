@@ -9,6 +9,7 @@
 #include <zeropp/format/file.hpp>
 #include <zeropp/observe/json_line.hpp>
 
+#include "model_directory.hpp"
 #include "output.hpp"
 #include "predict.hpp"
 
@@ -41,7 +42,7 @@ void show(const std::vector<zp::TextExample>& examples, const Result& result,
 
 int run_eval(const EvalOptions& options) {
     if (options.json) require_writable(*options.json, "--json");
-    const zp::Tokenizer tokenizer{options.model};
+    const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const std::vector<zp::TextExample> examples =
         zp::read_examples(options.data, format_of(options.text).columns);
     const zp::Seq2SeqDataset data =

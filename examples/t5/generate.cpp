@@ -6,6 +6,7 @@
 #include <zeropp/format/file.hpp>
 #include <zeropp/observe/json_line.hpp>
 
+#include "model_directory.hpp"
 #include "output.hpp"
 #include "predict.hpp"
 
@@ -13,7 +14,7 @@ namespace zp = zeropp;
 
 int run_generate(const GenerateOptions& options) {
     require_writable(options.output, "--output");
-    const zp::Tokenizer tokenizer{options.model};
+    const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     zp::Seq2SeqFormat format = format_of(options.text);
     format.columns.target.clear();
     const zp::Seq2SeqDataset data = zp::read_dataset(options.data, tokenizer, format, cores());

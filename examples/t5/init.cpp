@@ -39,7 +39,7 @@ zp::T5Config configuration(const std::string& name, std::size_t tokens) {
 }  // namespace
 
 int run_init(const InitOptions& options) {
-    require_writable(options.output, "--output");
+    require_writable_folder(options.output, "--output");
     const zp::T5Config config = configuration(
         options.config, static_cast<std::size_t>(options.vocab_size + zp::Tokenizer::extra_ids));
     const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));

@@ -29,3 +29,13 @@ inline void require_writable(const std::filesystem::path& path, const std::strin
     close(file);
     std::filesystem::remove(probe, error);
 }
+
+/// The same for a directory that is to be written.
+inline void require_writable_folder(const std::filesystem::path& path, const std::string& flag) {
+    std::error_code error;
+    const bool is_other =
+        std::filesystem::exists(path, error) && !std::filesystem::is_directory(path, error);
+    zeropp::require(!is_other, zeropp::Errc::io, flag, " ", path.string(),
+                    ": is a file, expected a directory or nothing");
+    require_writable(path, flag);
+}

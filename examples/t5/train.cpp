@@ -10,11 +10,10 @@
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/error.hpp>
 #include <zeropp/data/examples.hpp>
-#include <zeropp/data/tokenizer.hpp>
 #include <zeropp/device/onednn.hpp>
 #include <zeropp/io/dispatch.hpp>
-#include <zeropp/model/t5.hpp>
 
+#include "model_directory.hpp"
 #include "output.hpp"
 #include "stop_signal.hpp"
 #include "train_run.hpp"
@@ -76,13 +75,9 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
     run.precision = decide_precision(run.config);
     run.sizes = zp::batch_sizes(run.config, ranks);
-    require_writable(options.output, "--output");
+    require_writable_folder(options.output, "--output");
     if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
-    const auto model = zp::T5<float>::from_pretrained(options.model);
-    const zp::Tokenizer tokenizer{options.model};
-    zp::require(static_cast<std::size_t>(tokenizer.size()) <= model.config().vocab_size,
-                zp::Errc::config, options.model, ": the tokenizer has ", tokenizer.size(),
-                " tokens, expected at most vocab_size = ", model.config().vocab_size);
+    const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const zp::Seq2SeqFormat format{
         .columns = {options.text.source_column,
                     run.corrupts() ? std::string{} : options.text.target_column},

@@ -9,7 +9,7 @@ export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 failures=0
 
 # Two ranks on this machine, whatever its number of cores; mpirun's own advice on failures is left out.
-mpi2() { mpirun --oversubscribe --bind-to none -q -n 2 "$@"; }
+mpi2=(mpirun --oversubscribe --bind-to none -q -n 2)
 
 complain() {
     echo "FAILED: $*"

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# zeropp-t5 train: thread ranks and MPI ranks, the stages, the log, the order of the examples.
+. "$(dirname "$0")/lib.sh"
+make_model
+common=(--model tiny --train train.jsonl --dtype fp32 --lr 0.01 --steps 6 --batch-size 4)
+
+# Two thread ranks and two processes leave the same bits, and say the same of every step.
+works "$t5" train "${common[@]}" --output threads --ranks 2 --log-jsonl threads.jsonl --validation train.jsonl
+has out.txt '^Discovered thread settings of world_rank=1, local_rank=1, world_size=2$'
+has out.txt ' on 2 thread ranks, ZeRO stage 2, 6 steps of 8 examples; fp32 as --dtype fp32 says$'
+has out.txt '^step 6/6  loss [0-9.]+  lr 1.00e-02  [0-9]+ tokens/s  0:00 left  memory [0-9]+ MB \(planned [0-9]+ MB\)$'
+has out.txt '^validation after step 6: loss [0-9.]+ over [0-9]+ tokens of 60 examples$'
+works "${mpi2[@]}" "$t5" train "${common[@]}" --output processes --comm mpi --log-jsonl processes.jsonl --validation train.jsonl
+has out.txt '^Discovered MPI settings of world_rank=1, local_rank=1, world_size=2'
+same "threads and processes" threads/model.safetensors processes/model.safetensors
+for name in loss lr grad_norm tokens; do
+    field threads.jsonl step $name >a.txt
+    field processes.jsonl step $name >b.txt
+    same "$name of each step" a.txt b.txt
+    [ "$(wc -l <a.txt)" = 6 ] || complain "$(wc -l <a.txt) values of $name, expected 6"
+done
+field threads.jsonl end bytes_sent >a.txt
+field processes.jsonl end bytes_sent >b.txt
+same "bytes sent" a.txt b.txt
+
+# The log: six steps, a validation, the end.
+number='-?[0-9]+(\.[0-9]+)?(e[-+][0-9]+)?'
+has threads.jsonl "^\{\"event\":\"step\",\"step\":1,\"loss\":$number,\"lr\":$number,\"grad_norm\":$number,\"seconds\":$number,\"tokens_per_second\":$number,\"tokens\":[0-9]+,\"skipped\":false\}$"
+has threads.jsonl "^\{\"event\":\"evaluation\",\"step\":6,\"loss\":$number,\"tokens\":[0-9]+,\"examples\":60,\"seconds\":$number\}$"
+tail -n 1 threads.jsonl >last.txt
+has last.txt "^\{\"event\":\"end\",\"steps\":6,\"seconds\":$number,\"stopped\":false,\"peak_rss_bytes\":\[[0-9]+\],\"planned_bytes\":\[[0-9]+,[0-9]+\],\"bytes_sent\":\[[0-9]+,[0-9]+\]\}$"
+tail -n 1 processes.jsonl >last.txt
+has last.txt '"peak_rss_bytes":\[[0-9]+,[0-9]+\]'
+
+# All stages leave the same bits.
+for stage in 0 1 3; do
+    works "$t5" train "${common[@]}" --output stage$stage --ranks 2 --zero $stage --quiet
+    [ ! -s out.txt ] || complain "--quiet says: $(cat out.txt)"
+    same "stage $stage" threads/model.safetensors stage$stage/model.safetensors
+done
+
+# --no-shuffle: step k takes examples k G to (k + 1) G.
+order=(--dtype fp32 --lr 0.01 --no-shuffle --dropout 0 --quiet --batch-size 8)
+head -n 8 train.jsonl >first.jsonl
+sed -n 9,16p train.jsonl >second.jsonl
+works "$t5" train "${order[@]}" --model tiny --train train.jsonl --steps 2 --output one --log-jsonl one.jsonl
+works "$t5" train "${order[@]}" --model tiny --train first.jsonl --steps 1 --output a --log-jsonl a.jsonl
+works "$t5" train "${order[@]}" --model a --train second.jsonl --steps 1 --output b --log-jsonl b.jsonl
+field one.jsonl step tokens >one.txt
+{ field a.jsonl step tokens; field b.jsonl step tokens; } >ab.txt
+same "tokens of two steps and of the two eights" one.txt ab.txt
+field one.jsonl step loss | head -n 1 >one.txt
+field a.jsonl step loss >a.txt
+same "loss of step 1 and of the first eight" one.txt a.txt
+
+# Settings from a file; the flags may repeat it.
+cat >ds_config.json <<'JSON'
+{"train_batch_size": 16, "gradient_accumulation_steps": 2,
+ "optimizer": {"type": "AdamW", "params": {"lr": 1e-2, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0}},
+ "bf16": {"enabled": false},
+ "zero_optimization": {"stage": 1, "reduce_bucket_size": 5e8}}
+JSON
+works "$t5" train --model tiny --train train.jsonl --output file --deepspeed ds_config.json --ranks 2 --steps 3 --zero 1 --batch-size 4
+has out.txt ' on 2 thread ranks, ZeRO stage 1, 3 steps of 16 examples; fp32 as ds_config.json: bf16.enabled says$'
+works "$t5" train --model tiny --train train.jsonl --output flags --zero 1 --lr 1e-2 --accumulation 2 --batch-size 4 --dtype fp32 --ranks 2 --steps 3
+same "a file and the same flags" file/model.safetensors flags/model.safetensors
+
+# Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
+works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16
+has out.txt '; bf16 as --dtype bf16 says$'
+works "$t5" train --model tiny --train train.jsonl --output epochs --epochs 2 --batch-size 16 --dtype fp32
+has out.txt ', 6 steps of 16 examples;'
+
+# What was made can be evaluated and generated from, the same in any batches.
+works "$t5" eval --model threads --data train.jsonl --dtype fp32 --batch 7
+cp out.txt seven.json
+has seven.json "^\{\"loss\":$number,\"tokens\":[0-9]+,\"examples\":60\}$"
+works "$t5" eval --model threads --data train.jsonl --dtype fp32 --rouge --max-target-length 12 --json rouge.json
+has rouge.json "^\{\"loss\":$number,\"tokens\":[0-9]+,\"examples\":60,\"rouge1\":$number,\"rouge2\":$number,\"rougeL\":$number,\"first_words_rouge1\":$number,\"first_words_rouge2\":$number,\"first_words_rougeL\":$number\}$"
+has out.txt '^the source.s first ten words +ROUGE-1 [0-9.]+  ROUGE-2 [0-9.]+  ROUGE-L [0-9.]+$'
+[ "$(grep -c '^prediction: ' out.txt)" = 10 ] || complain "not ten examples shown"
+works "$t5" generate --model threads --data train.jsonl --dtype fp32 --max-new-tokens 6 --output p1.jsonl --batch 1
+works "$t5" generate --model threads --data train.jsonl --dtype fp32 --max-new-tokens 6 --output p9.jsonl --batch 9
+same "predictions in batches of 1 and 9" p1.jsonl p9.jsonl
+[ "$(grep -cE '^\{"prediction":".*","token_ids":\[[0-9]+(,[0-9]+){0,5}\]\}$' p1.jsonl)" = 60 ] || complain "p1.jsonl: $(head -n 2 p1.jsonl)"
+finish
