@@ -66,9 +66,10 @@ foreach(file IN LISTS cases)
 endforeach()
 
 # The installed package and the source tree, used by a project that is not ours.
+list(JOIN ZEROPP_MPIRUN " " mpirun)
 set(consumer ${CMAKE_COMMAND} -DSOURCE=${PROJECT_SOURCE_DIR} -DBUILD=${PROJECT_BINARY_DIR}
     -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/consumer -DGENERATOR=${CMAKE_GENERATOR}
-    "-DMPIRUN=${ZEROPP_MPIRUN}" -DPKG_CONFIG=${PKG_CONFIG_EXECUTABLE})
+    "-DMPIRUN=${mpirun}" -DPKG_CONFIG=${PKG_CONFIG_EXECUTABLE})
 set(script -P ${CMAKE_CURRENT_SOURCE_DIR}/support/consumer.cmake)
 add_test(NAME consumer.install COMMAND ${consumer} -DCASE=install ${script})
 set_tests_properties(consumer.install PROPERTIES FIXTURES_SETUP installed_package)
