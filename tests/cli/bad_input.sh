@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input: one sentence on stderr, an exit status that is not 0, nothing written.
+. "$(dirname "$0")/lib.sh"
+make_model
+train=("$t5" train --output out --dtype fp32 --steps 2 --batch-size 2 --log-jsonl log.jsonl)
+good=(--model tiny --train train.jsonl)
+
+# ---- the command line
+refuses 2 "zeropp: command line: A subcommand is required; see zeropp-t5 --help" "$t5"
+refuses 2 "zeropp: command line: 'trian' is given, expected init, train, eval or generate" "$t5" trian
+refuses 2 "zeropp: command line: --ranks: 0 is given, expected 1 to 1024; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --ranks 0
+refuses 2 "zeropp: command line: --zero: 4 is given, expected 0 to 3; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --zero 4
+refuses 2 "zeropp: command line: --steps excludes --epochs; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --epochs 2
+
+# ---- text
+refuses 1 "zeropp: nothing.jsonl: there is no such file, expected one with an example a line" \
+    "${train[@]}" --model tiny --train nothing.jsonl
+: >empty.jsonl
+refuses 1 "zeropp: empty.jsonl: is empty, expected at least one example" \
+    "${train[@]}" --model tiny --train empty.jsonl
+{ head -n 2 train.jsonl; echo '{"article": "cut off'; } >broken.jsonl
+refuses 1 "zeropp: broken.jsonl: line 3, column 21: syntax error while parsing value - invalid string: missing closing quote; last read: '\"cut off', expected a JSON object" \
+    "${train[@]}" --model tiny --train broken.jsonl
+{ head -n 2 train.jsonl; echo '{"article": "a", "summary": "b"}'; } >column.jsonl
+refuses 1 "zeropp: column.jsonl: line 3: has no column 'highlights', expected one; its columns are 'article', 'summary'" \
+    "${train[@]}" --model tiny --train column.jsonl
+refuses 1 "zeropp: column.jsonl: line 3: has no column 'highlights', expected one; its columns are 'article', 'summary'" \
+    "${train[@]}" "${good[@]}" --validation column.jsonl
+head -n 3 train.jsonl >few.jsonl
+refuses 1 "zeropp: Sampler: 3 examples are less than one step takes, expected at least 4 (2 a micro-step and rank x 1 micro-steps x 2 ranks); use a smaller batch or more data" \
+    "${train[@]}" --model tiny --train few.jsonl --ranks 2
+
+# ---- the model
+model() { # NAME: a copy of the tiny model to spoil
+    rm -rf "$1"
+    cp -r tiny "$1"
+}
+refuses 1 "zeropp: nowhere: there is no such directory, expected a model's" \
+    "${train[@]}" --model nowhere --train train.jsonl
+model bare
+rm bare/model.safetensors
+refuses 1 "zeropp: bare: has no weights, expected model.safetensors or model.safetensors.index.json" \
+    "${train[@]}" --model bare --train train.jsonl
+model cut
+truncate -s -100 cut/model.safetensors
+refuses 1 "zeropp: cut/model.safetensors: tensor 'shared.weight': its bytes are 53216 to 71648, expected to lie within the file's 71548; the file is cut short or broken" \
+    "${train[@]}" --model cut --train train.jsonl
+model hostile
+printf '\xff\xff\xff\xff\xff\xff\xff\x7f{}' >hostile/model.safetensors
+refuses 1 "zeropp: hostile/model.safetensors: its header claims 9223372036854775807 bytes, expected at most 2; the file is cut short, or no safetensors file" "${train[@]}" --model hostile --train train.jsonl
+model shape
+sed -i 's/"d_ff": 32/"d_ff": 40/' shape/config.json
+refuses 1 "zeropp: shape: tensor 'encoder.block.0.layer.1.DenseReluDense.wi_0.weight' has shape [32, 24], expected [40, 24] by config.json" \
+    "${train[@]}" --model shape --train train.jsonl
+model tokenizer
+rm tokenizer/spiece.model
+echo '{}' >tokenizer/tokenizer.json
+refuses 1 "zeropp: tokenizer: holds tokenizer.json but no spiece.model, expected spiece.model; reading tokenizer.json comes in a later version, until then copy spiece.model from the model that this one was made from" \
+    "${train[@]}" --model tokenizer --train train.jsonl
+sed 's/"vocab_size": 192/"vocab_size": 144/' config.json >small.json
+refuses 1 "zeropp: small.json: vocab_size is 144, expected at least 145: --vocab-size and 100 extra ids" \
+    "$t5" init --config small.json --tokenizer-text text.txt --vocab-size 45 --output out
+works "$t5" init --config small.json --tokenizer-text text.txt --vocab-size 44 --output large
+cp tiny/spiece.model large/spiece.model
+refuses 1 "zeropp: large: the tokenizer has 145 tokens, expected at most the 144 of the embedding" \
+    "${train[@]}" --model large --train train.jsonl
+for command in eval generate; do
+    refuses 1 "zeropp: bare: has no weights, expected model.safetensors or model.safetensors.index.json" \
+        "$t5" $command --model bare --data train.jsonl $([ $command = eval ] || echo --output out)
+done
+
+# ---- outputs, tried before the work begins
+: >file
+refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can be written to" \
+    "$t5" train "${good[@]}" --steps 2 --output file/out
+refuses 1 "zeropp: --output file: is a file, expected a directory or nothing" \
+    "$t5" train "${good[@]}" --steps 2 --output file
+refuses 1 "zeropp: --log-jsonl file/log: Not a directory, expected a place that can be written to" \
+    "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl file/log
+refuses 1 "zeropp: --json file/out: Not a directory, expected a place that can be written to" \
+    "$t5" eval --model tiny --data train.jsonl --json file/out
+refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can be written to" \
+    "$t5" generate --model tiny --data train.jsonl --output file/out
+refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can be written to" \
+    "$t5" init --config config.json --tokenizer-text text.txt --vocab-size 45 --output file/out
+
+# ---- settings
+ds() { echo "$1" >ds_config.json; }
+ds '{"zero_optimization": {"stage": 4}}'
+refuses 1 "zeropp: ds_config.json: zero_optimization.stage is 4, expected 0 to 3" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"zero_optimization": {"stage": 2, "stage": 3}}'
+refuses 1 "zeropp: ds_config.json: zero_optimization.stage is given twice, expected once" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"optimizer": {"type": "AdamW", "params": {"amsgrad": true}}}'
+refuses 1 "zeropp: ds_config.json: optimizer.params.amsgrad is a key that this version does not know, expected one of lr, betas, eps, weight_decay, adam_w_mode" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"fp16": {"enabled": true}}'
+refuses 1 'zeropp: ds_config.json: fp16.enabled is true, expected false; fp16 needs dynamic loss scaling, which this version lacks: use "bf16": {"enabled": true}' \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"zero_optimization": {"stage": 2}, "optimizer": {"type": "AdamW", "params": {"lr": 3e-4}}}'
+refuses 1 "zeropp: ds_config.json: zero_optimization.stage is 2, expected --zero's 3; give one of the two, or the same value" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json --zero 3
+refuses 1 "zeropp: ds_config.json: optimizer.params.lr is 0.0003, expected --lr's 0.001; give one of the two, or the same value" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json --lr 1e-3
+ds '{"bf16": {"enabled": true}}'
+refuses 1 "zeropp: ds_config.json: bf16.enabled is true, expected --dtype fp32's false; give one of the two, or the same value" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"train_batch_size": 9}'
+refuses 1 "zeropp: ds_config.json: train_batch_size is 9, expected a multiple of 2 (--batch-size) * 2 ranks; the nearest are 8 and 12" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json --ranks 2
+ds '{"train_batch_size": 8, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 1}'
+refuses 1 "zeropp: ds_config.json: train_batch_size is 8, expected 4 = 2 (ds_config.json: train_micro_batch_size_per_gpu) * 1 (ds_config.json: gradient_accumulation_steps) * 2 ranks" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json --ranks 2
+
+# ---- processes: the cause once, among mpirun's own lines
+one_cause() { # SENTENCE COMMAND...
+    local sentence=$1
+    shift
+    timeout 60 "$@" >out.txt 2>err.txt && complain "no error of: $*"
+    [ "$(grep '^zeropp: ' err.txt)" = "$sentence" ] ||
+        complain "$*"$'\n'"  says:     $(grep '^zeropp: ' err.txt)"$'\n'"  expected: $sentence"
+}
+on_mpi=("${train[@]}" "${good[@]}" --comm mpi)
+one_cause "zeropp: command line: --ranks is 3, expected 2 as mpirun says; leave --ranks out with --comm mpi" \
+    "${mpi2[@]}" "${on_mpi[@]}" --ranks 3
+one_cause "zeropp: nowhere: there is no such directory, expected a model's" \
+    "${mpi2[@]}" "${train[@]}" --model nowhere --train train.jsonl --comm mpi
+one_cause "zeropp: command line: 2 processes were started (Open MPI), expected --comm mpi, or one process for thread ranks" \
+    mpirun --oversubscribe -q -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
+one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the same on every rank" \
+    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
+one_cause "zeropp: start-up: learning rate of step 1 is 0.001000 on rank 0 and 0.010000 on rank 1, expected the same on every rank" \
+    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
+one_cause "zeropp: nothing.jsonl: there is no such file, expected one with an example a line" \
+    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi
+
+absent out log.jsonl out.partial
+[ -z "$(ls -A | grep -E 'zeropp|partial')" ] || complain "left behind: $(ls -A)"
+finish
