@@ -15,27 +15,25 @@ std::vector<E> random_elements(std::size_t count, std::uint64_t stream) {
     return values;
 }
 
-template <class E>
-void compare(double tolerance) {
-    zp::OneDnn ours;
-    std::vector<float> memory(zp::OneDnn::workspace<E>());
-    ours.use_workspace(memory);
+/// `product` with the arguments of `Products::gemm` against plain loops, over shapes and strides.
+template <class E, class Product>
+void compare(double tolerance, Product product) {
     for (const auto ta : {zp::Transpose::no, zp::Transpose::yes})
         for (const auto tb : {zp::Transpose::no, zp::Transpose::yes})
             for (const float beta : {0.0f, 1.0f})
                 for (const auto& [m, n, k] : std::vector<std::array<std::size_t, 3>>{
                          {1, 1, 1}, {3, 5, 7}, {1, 300, 64}, {257, 33, 100}, {40, 260, 1030}}) {
-                    const std::size_t lda = (ta == zp::Transpose::yes ? m : k) + 3,
-                                      ldb = (tb == zp::Transpose::yes ? k : n) + 1, ldc = n + 2;
-                    const auto a = random_elements<E>(lda * (ta == zp::Transpose::yes ? k : m), 0);
-                    const auto b = random_elements<E>(ldb * (tb == zp::Transpose::yes ? n : k), 1);
+                    const bool a_down = ta == zp::Transpose::yes, b_down = tb == zp::Transpose::yes;
+                    const std::size_t lda = (a_down ? m : k) + 3, ldb = (b_down ? k : n) + 1,
+                                      ldc = n + 2;
+                    const auto a = random_elements<E>(lda * (a_down ? k : m), 0);
+                    const auto b = random_elements<E>(ldb * (b_down ? n : k), 1);
                     auto c = random_elements<E>(ldc * m, 2), expected = c;
                     if (beta == 0)  // must not be read
                         for (std::size_t row = 0; row < m; ++row)
                             std::fill_n(c.begin() + static_cast<std::ptrdiff_t>(row * ldc), n,
                                         static_cast<E>(std::numeric_limits<float>::quiet_NaN()));
-                    ours.gemm(ta, tb, m, n, k, 1.0f, a.data(), lda, b.data(), ldb, beta, c.data(),
-                              ldc);
+                    product(ta, tb, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
                     zp::ReferenceProducts{}.gemm(ta, tb, m, n, k, 1.0f, a.data(), lda, b.data(),
                                                  ldb, beta, expected.data(), ldc);
                     CHECK(distance({c.begin(), c.end()}, {expected.begin(), expected.end()}) <
@@ -43,16 +41,44 @@ void compare(double tolerance) {
                 }
 }
 
+template <class E>
+void compare_gemm(double tolerance) {
+    zp::OneDnn ours;
+    std::vector<float> memory(zp::OneDnn::workspace<E>());
+    ours.use_workspace(memory);
+    compare<E>(tolerance, [&](auto ta, auto tb, auto m, auto n, auto k, const E* a, auto lda,
+                              const E* b, auto ldb, float beta, E* c, auto ldc) {
+        ours.gemm(ta, tb, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
+    });
+}
+
 }  // namespace
 
 TEST_CASE("products in fp32 are those of plain loops") {
-    compare<float>(1e-6);  // another order of up to 1,030 summands
+    compare_gemm<float>(1e-6);  // another order of up to 1,030 summands
 }
 
 TEST_CASE("products in bf16 are those of plain loops, rounded once") {
     // Sums in another order fall on the other side of a rounding now and then: 2^-9 of a few
     // values.
-    compare<zp::Bf16>(1e-3);
+    compare_gemm<zp::Bf16>(1e-3);
+}
+
+TEST_CASE("the general product, which bf16 takes where it is native, is that of plain loops") {
+    // In fp32, so that every processor runs its descriptions, sums and kept shapes.
+    zp::detail::Matmul<float> matmul;
+    std::size_t done = 0, all = 0;
+    for (int turn = 0; turn < 2; ++turn)  // the second finds every shape kept
+        compare<float>(1e-6, [&](auto ta, auto tb, auto m, auto n, auto k, const float* a, auto lda,
+                                 const float* b, auto ldb, float beta, float* c, auto ldc) {
+            ++all;
+            if (matmul.run({ta, tb, m, n, k, lda, ldb, ldc, beta}, a, b, c))
+                ++done;
+            else
+                zp::OneDnn{}.gemm(ta, tb, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
+        });
+    INFO(done << " of " << all << " shapes have a kernel");
+    CHECK(done > 0);
 }
 
 TEST_CASE("16-bit products are native where the processor has them") {

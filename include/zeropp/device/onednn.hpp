@@ -158,8 +158,8 @@ private:
     }
 
     int threads_ = 1;
-    bool native_ = detail::Bf16Matmul::is_native();
-    detail::Bf16Matmul matmul_;
+    bool native_ = detail::Matmul<Bf16>::is_native();
+    detail::Matmul<Bf16> matmul_;
     std::span<float> memory_;
 };
 static_assert(Products<OneDnn, float> && Products<OneDnn, Bf16>);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file oneDNN's bf16 matrix product, kept by shape. Component `onednn`.
+/// \file oneDNN's general matrix product, for bf16: primitives kept by shape. Component `onednn`.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,30 +28,33 @@ struct MatmulKey {
     friend bool operator==(const MatmulKey&, const MatmulKey&) = default;
 };
 
-/// bf16 products with fp32 sums, where oneDNN has a kernel for them that is not its slow reference.
-/// The last `most` shapes are kept ready; a new one costs its creation once.
-class Bf16Matmul {
+/// Products with fp32 sums, where oneDNN has a kernel for them that is not its slow reference. Made
+/// for Bf16; float runs the same code on processors without it. The last `most` shapes are kept
+/// ready; a new one costs its creation once.
+template <class E>
+requires std::same_as<E, Bf16> || std::same_as<E, float>
+class Matmul {
 public:
-    Bf16Matmul() = default;
+    Matmul() = default;
 
-    /// The processor multiplies bf16, within ONEDNN_MAX_CPU_ISA, and oneDNN has a kernel for it.
+    /// The processor multiplies E, within ONEDNN_MAX_CPU_ISA, and oneDNN has a kernel for it.
     static bool is_native() {
         const auto set = static_cast<unsigned>(dnnl_get_effective_cpu_isa());
         constexpr auto wanted = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
-        if ((set & wanted) != wanted) return false;
-        Bf16Matmul probe;
+        if (std::same_as<E, Bf16> && (set & wanted) != wanted) return false;
+        Matmul probe;
         return probe.find({Transpose::no, Transpose::no, 256, 256, 256, 256, 256, 256, 0.0f})
                    .primitive != nullptr;
     }
 
     /// False if there is no fast kernel for the shape: then nothing was done.
-    bool run(const MatmulKey& key, const Bf16* a, const Bf16* b, Bf16* c) {
+    bool run(const MatmulKey& key, const E* a, const E* b, E* c) {
         Entry& entry = find(key);
         entry.used = ++clock_;
         if (entry.primitive == nullptr) return false;
         // oneDNN takes inputs through the same mutable handles; it does not write to them.
-        check(dnnl_memory_set_data_handle(entry.a.get(), const_cast<Bf16*>(a)), "memory");
-        check(dnnl_memory_set_data_handle(entry.b.get(), const_cast<Bf16*>(b)), "memory");
+        check(dnnl_memory_set_data_handle(entry.a.get(), const_cast<E*>(a)), "memory");
+        check(dnnl_memory_set_data_handle(entry.b.get(), const_cast<E*>(b)), "memory");
         check(dnnl_memory_set_data_handle(entry.c.get(), c), "memory");
         const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, entry.a.get()},
                                              {DNNL_ARG_WEIGHTS, entry.b.get()},
@@ -83,8 +87,8 @@ private:
     };
 
     static void check(dnnl_status_t status, const char* what) {
-        require(status == dnnl_success, Errc::device, "OneDnn: a bf16 ", what, " returns status ",
-                static_cast<int>(status), ", expected success");
+        require(status == dnnl_success, Errc::device, "OneDnn: a general ", what,
+                " returns status ", static_cast<int>(status), ", expected success");
     }
 
     Entry& find(const MatmulKey& key) {
@@ -151,8 +155,9 @@ private:
         const auto apart = static_cast<dnnl_dim_t>(stride);
         const bool down = transpose == Transpose::yes;
         const dnnl_dims_t strides = {down ? 1 : apart, down ? apart : 1};
+        constexpr auto type = std::same_as<E, Bf16> ? dnnl_bf16 : dnnl_f32;
         dnnl_memory_desc_t description;
-        check(dnnl_memory_desc_init_by_strides(&description, 2, extents, dnnl_bf16, strides),
+        check(dnnl_memory_desc_init_by_strides(&description, 2, extents, type, strides),
               "description");
         return description;
     }
