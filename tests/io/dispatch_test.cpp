@@ -106,12 +106,11 @@ TEST_CASE("an empty file gives DeepSpeed's defaults", "[dispatch]") {
                     });
 }
 
-TEST_CASE("Adam is AdamW unless adam_w_mode is false", "[dispatch]") {
+TEST_CASE("Adam is AdamW", "[dispatch]") {
     const auto name = [](const char* text) {
         return zp::with_optimizer(
             parsed(text), [](auto optimizer) { return std::string{decltype(optimizer)::name}; });
     };
     CHECK(name(R"({"optimizer": {"type": "Adam"}})") == "adamw");
-    CHECK(name(R"({"optimizer": {"type": "Adam", "params": {"adam_w_mode": false}}})") == "adam");
-    CHECK(name(R"({"optimizer": {"type": "AdamW", "params": {"adam_w_mode": false}}})") == "adamw");
+    CHECK(name(R"({"optimizer": {"type": "AdamW"}})") == "adamw");
 }

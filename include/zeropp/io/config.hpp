@@ -23,7 +23,6 @@ namespace zeropp {
 struct Config {
     struct Optimizer {
         Setting<std::string> type;  ///< "AdamW" or "Adam"
-        Setting<bool> adam_w_mode;  ///< Adam is AdamW unless this is false
         Setting<double> lr, eps, weight_decay;
         Setting<std::array<double, 2>> betas;
     };
@@ -204,7 +203,6 @@ inline Config parse_config(std::string_view text, const std::string& name) {
             params.read("betas", optimizer.betas);
             params.read("eps", optimizer.eps, 0, infinity);
             params.read("weight_decay", optimizer.weight_decay, 0, infinity);
-            params.read("adam_w_mode", optimizer.adam_w_mode);
         });
     });
     top.block("scheduler", [&](Block& block) {

@@ -43,20 +43,6 @@ inline Buckets buckets_of(const Config& config) {
         {zero.reduce_bucket_size.value_or(own), zero.allgather_bucket_size.value_or(own), own}))};
 }
 
-namespace detail {
-
-template <class O>
-O adam_of(const Config& config) {
-    const auto betas = config.optimizer.betas.value_or({0.9, 0.999});
-    return {.lr = static_cast<float>(config.optimizer.lr.value_or(1e-3)),
-            .beta1 = static_cast<float>(betas[0]),
-            .beta2 = static_cast<float>(betas[1]),
-            .eps = static_cast<float>(config.optimizer.eps.value_or(1e-8)),
-            .weight_decay = static_cast<float>(config.optimizer.weight_decay.value_or(0))};
-}
-
-}  // namespace detail
-
 /// Calls fn(bf16) or fn(fp32).
 template <class Fn>
 decltype(auto) with_precision(const Config& config, Fn&& fn) {
@@ -79,12 +65,16 @@ decltype(auto) with_stage(const Config& config, Fn&& fn) {
     }
 }
 
-/// Calls fn(AdamW{...}) or fn(Adam{...}); DeepSpeed's defaults (weight_decay 0, lr 1e-3).
+/// Calls fn(AdamW{...}), which "Adam" is too, as in DeepSpeed; its defaults (weight_decay 0, lr
+/// 1e-3).
 template <class Fn>
 decltype(auto) with_optimizer(const Config& config, Fn&& fn) {
-    const bool l2 = config.optimizer.type.value_or("AdamW") == "Adam" &&
-                    !config.optimizer.adam_w_mode.value_or(true);
-    return l2 ? fn(detail::adam_of<Adam>(config)) : fn(detail::adam_of<AdamW>(config));
+    const auto betas = config.optimizer.betas.value_or({0.9, 0.999});
+    return fn(AdamW{.lr = static_cast<float>(config.optimizer.lr.value_or(1e-3)),
+                    .beta1 = static_cast<float>(betas[0]),
+                    .beta2 = static_cast<float>(betas[1]),
+                    .eps = static_cast<float>(config.optimizer.eps.value_or(1e-8)),
+                    .weight_decay = static_cast<float>(config.optimizer.weight_decay.value_or(0))});
 }
 
 /// Calls fn(stage, optimizer, schedule, clipping, accumulation, buckets): the trainer's policies
