@@ -152,12 +152,18 @@ bool train_on_threads(const TrainOptions& options) {
 
 }  // namespace
 
+/// Batches of like lengths: see SampleOrder.
+constexpr std::size_t grouped_steps = 50;
+
 zp::Sampler TrainRun::sampler() const {
     return {train.size(),
             {.micro = static_cast<std::size_t>(sizes.micro),
              .accumulation = static_cast<std::size_t>(sizes.accumulation),
              .ranks = static_cast<std::size_t>(ranks)},
-            {.shuffle = !options.no_shuffle, .seed = options.seed}};
+            {.shuffle = !options.no_shuffle,
+             .seed = options.seed,
+             .grouped_steps = options.no_shuffle ? std::size_t{1} : grouped_steps},
+            options.no_shuffle ? std::vector<std::uint32_t>{} : train.length_keys()};
 }
 
 std::unique_ptr<zp::Loader> TrainRun::loader(int rank) const {
