@@ -45,6 +45,10 @@ __attribute__((noinline)) void* operator new(std::size_t bytes) {
     if (void* const at = std::malloc(bytes)) return at;
     throw std::bad_alloc{};
 }
+__attribute__((noinline)) void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+    ++allocations;
+    return std::malloc(bytes);
+}
 __attribute__((noinline)) void operator delete(void* at) noexcept { std::free(at); }
 __attribute__((noinline)) void operator delete(void* at, std::size_t) noexcept { std::free(at); }
 
