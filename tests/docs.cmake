@@ -1,5 +1,6 @@
 # What the documents show must be true. A ```cpp block follows a line that says what is done with it:
-#   <!-- snippet: build -->     or     <!-- snippet: run, prints REGEX -->
+#   <!-- snippet: build -->     or     <!-- snippet: run, prints REGEX -->     or
+#   <!-- snippet: run on N ranks beside t5-base/ and train.jsonl, prints REGEX -->
 # A block without a main() is the body of one. Commands in ```sh blocks must name files, programs and
 # options that exist.
 file(GLOB documents CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/docs/*.md)
@@ -19,11 +20,22 @@ function(zeropp_add_snippet name mark code)
     zeropp_add_executable(docs_${name} ${source})
     if(TARGET docs_${name})
         target_compile_options(docs_${name} PRIVATE -O0)
-        if(mark MATCHES "run, prints (.*) -->")
-            add_test(NAME docs.${name} COMMAND ${CMAKE_COMMAND} "-DEXPECT=${CMAKE_MATCH_1}"
-                -P ${CMAKE_CURRENT_SOURCE_DIR}/support/expect.cmake -- $<TARGET_FILE:docs_${name}>)
-            set_tests_properties(docs.${name} PROPERTIES TIMEOUT 300)
+        set(command $<TARGET_FILE:docs_${name}>)
+        if(mark MATCHES "run on ([0-9]+) ranks beside t5-base/ and train.jsonl, prints (.*) -->")
+            set(expect "${CMAKE_MATCH_2}")
+            if(NOT TARGET zeropp-t5 OR NOT ZEROPP_MPIRUN)
+                return()
+            endif()
+            set(command bash ${CMAKE_CURRENT_SOURCE_DIR}/support/beside_model.sh $<TARGET_FILE:zeropp-t5>
+                ${ZEROPP_MPIRUN} ${CMAKE_MATCH_1} ${command})
+        elseif(mark MATCHES "run, prints (.*) -->")
+            set(expect "${CMAKE_MATCH_1}")
+        else()
+            return()
         endif()
+        add_test(NAME docs.${name} COMMAND ${CMAKE_COMMAND} "-DEXPECT=${expect}"
+            -P ${CMAKE_CURRENT_SOURCE_DIR}/support/expect.cmake -- ${command})
+        set_tests_properties(docs.${name} PROPERTIES TIMEOUT 300)
     endif()
 endfunction()
 
@@ -45,7 +57,7 @@ foreach(document IN LISTS documents)
         math(EXPR end "${end} + 1")
         string(SUBSTRING "${text}" 0 ${end} code)
         string(SUBSTRING "${text}" ${end} -1 text)
-        if(mark MATCHES "^<!-- snippet: (build|run, prints .+) -->$")
+        if(mark MATCHES "^<!-- snippet: (build|run, prints .+|run on [0-9]+ ranks .+) -->$")
             zeropp_add_snippet(${stem}_${number} "${mark}" "${code}")
         else()
             list(APPEND unmarked "${stem}.md, block ${number}")

@@ -47,14 +47,12 @@ int run_eval(const EvalOptions& options) {
         zp::read_examples(options.data, format_of(options.text).columns);
     const zp::Seq2SeqDataset data =
         zp::tokenize(examples, tokenizer, format_of(options.text), cores());
-    const Result result = with_dtype(options.dtype, [&](auto element) {
-        Predictor<decltype(element)> predictor{options.model, options.text, options.batch, data};
-        Result all{.loss = predictor.loss(), .predictions = {}};
-        if (options.rouge)
-            for (const auto& tokens : predictor.generate(options.text.max_target_length))
-                all.predictions.push_back(tokenizer.decode(tokens));
-        return all;
-    });
+    const auto predictor =
+        make_predictor(options.model, options.dtype, options.text, options.batch, data);
+    Result result{.loss = predictor->loss(), .predictions = {}};
+    if (options.rouge)
+        for (const auto& tokens : predictor->generate(options.text.max_target_length))
+            result.predictions.push_back(tokenizer.decode(tokens));
 
     zp::JsonLine line;
     line.field("loss", result.loss.mean)

@@ -18,10 +18,9 @@ int run_generate(const GenerateOptions& options) {
     zp::Seq2SeqFormat format = format_of(options.text);
     format.columns.target.clear();
     const zp::Seq2SeqDataset data = zp::read_dataset(options.data, tokenizer, format, cores());
-    const auto predictions = with_dtype(options.dtype, [&](auto element) {
-        Predictor<decltype(element)> predictor{options.model, options.text, options.batch, data};
-        return predictor.generate(options.max_new_tokens);
-    });
+    const auto predictions =
+        make_predictor(options.model, options.dtype, options.text, options.batch, data)
+            ->generate(options.max_new_tokens);
     std::string lines;
     for (const std::vector<std::int32_t>& tokens : predictions)
         lines += zp::JsonLine{}

@@ -105,6 +105,14 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--weight-decay", options.weight_decay, "of AdamW [0]")
         ->type_name("X")
         ->check(a_rate);
+    command.add_option("--lr-schedule", options.lr_schedule, "constant, or linear or cosine to 0")
+        ->type_name("NAME")
+        ->check(one_of({"constant", "linear", "cosine"}))
+        ->capture_default_str();
+    command.add_option("--warmup-steps", options.warmup_steps, "from 0 to the learning rate")
+        ->type_name("N")
+        ->check(within<std::int64_t>(0, 1'000'000'000))
+        ->capture_default_str();
     auto* steps = command.add_option("--steps", options.steps, "optimizer steps")
                       ->type_name("N")
                       ->check(within<std::int64_t>(1, 1'000'000'000));

@@ -23,8 +23,9 @@ struct TrainOptions {
     std::optional<std::string> validation, deepspeed, dtype, log_jsonl;
     std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
     std::optional<double> lr, weight_decay, dropout;
+    std::int64_t warmup_steps = 0;
     std::optional<int> ranks;
-    std::string objective = "seq2seq", comm = "thread";
+    std::string objective = "seq2seq", comm = "thread", lr_schedule = "constant";
     TextOptions text;
     std::uint64_t seed = 42;
     bool no_shuffle = false, quiet = false;

@@ -12,6 +12,7 @@
 #include <zeropp/data/examples.hpp>
 #include <zeropp/device/onednn.hpp>
 #include <zeropp/io/dispatch.hpp>
+#include <zeropp/optim/schedule.hpp>
 
 #include "model_directory.hpp"
 #include "output.hpp"
@@ -173,6 +174,13 @@ std::unique_ptr<zp::Loader> TrainRun::loader(int rank) const {
         return std::make_unique<zp::Loader>(
             zp::SpanCorruptionBatches{train, sampler(), me, corruption, options.seed}, count);
     return std::make_unique<zp::Loader>(zp::Seq2SeqBatches{train, sampler(), me}, count);
+}
+
+zp::AnySchedule TrainRun::schedule() const {
+    const std::int64_t warmup = options.warmup_steps;
+    if (options.lr_schedule == "linear") return zp::WarmupLinear{.warmup = warmup, .total = steps};
+    if (options.lr_schedule == "cosine") return zp::WarmupCosine{.warmup = warmup, .total = steps};
+    return zp::Constant{.warmup = warmup};
 }
 
 zp::Fingerprint TrainRun::fingerprint() const {

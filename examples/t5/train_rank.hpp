@@ -198,7 +198,7 @@ bool train_rank(const TrainRun& run, Comm& comm) {
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
-        zeropp::Trainer trainer{model, comm, policies...};
+        zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
         TrainLoop loop{run, trainer, comm};
         const bool stopped = loop();
         zeropp::save_pretrained(trainer, options.output);

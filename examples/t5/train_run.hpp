@@ -15,6 +15,7 @@
 #include <zeropp/data/sampler.hpp>
 #include <zeropp/io/config.hpp>
 #include <zeropp/io/settings.hpp>
+#include <zeropp/optim/schedule.hpp>
 
 #include "options.hpp"
 
@@ -35,6 +36,7 @@ struct TrainRun {
     zeropp::Sampler sampler() const;
     /// The batches of one rank.
     std::unique_ptr<zeropp::Loader> loader(int rank) const;
+    zeropp::AnySchedule schedule() const;
     /// What ranks must agree on beside the trainer's own settings.
     zeropp::Fingerprint fingerprint() const;
 };

@@ -26,12 +26,6 @@ struct Config {
         Setting<double> lr, eps, weight_decay;
         Setting<std::array<double, 2>> betas;
     };
-    struct Scheduler {
-        Setting<std::string> type;  ///< "WarmupLR"
-        Setting<double> warmup_min_lr, warmup_max_lr;
-        Setting<std::int64_t> warmup_num_steps;
-        Setting<std::string> warmup_type;  ///< "log" or "linear"
-    };
     struct Fp16 {
         Setting<bool> enabled;
         Setting<double> loss_scale, min_loss_scale;
@@ -50,7 +44,6 @@ struct Config {
     Setting<double> gradient_clipping;  ///< 1.0 where absent, as in DeepSpeed 0.19; 0 is off
     Setting<bool> bf16;                 ///< bf16.enabled
     Optimizer optimizer;
-    Scheduler scheduler;
     Fp16 fp16;
     Zero zero_optimization;
 };
@@ -203,17 +196,6 @@ inline Config parse_config(std::string_view text, const std::string& name) {
             params.read("betas", optimizer.betas);
             params.read("eps", optimizer.eps, 0, infinity);
             params.read("weight_decay", optimizer.weight_decay, 0, infinity);
-        });
-    });
-    top.block("scheduler", [&](Block& block) {
-        auto& scheduler = config.scheduler;
-        block.need("type", "\"WarmupLR\"");
-        block.read("type", scheduler.type, {"WarmupLR"});
-        block.block("params", [&](Block& params) {
-            params.read("warmup_min_lr", scheduler.warmup_min_lr, 0, infinity);
-            params.read("warmup_max_lr", scheduler.warmup_max_lr, 0, infinity);
-            params.read("warmup_num_steps", scheduler.warmup_num_steps, 0, largest);
-            params.read("warmup_type", scheduler.warmup_type, {"log", "linear"});
         });
     });
     top.block("bf16", [&](Block& block) { block.read("enabled", config.bf16); });

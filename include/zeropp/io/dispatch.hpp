@@ -11,7 +11,6 @@
 #include <zeropp/core/precision.hpp>
 #include <zeropp/io/config.hpp>
 #include <zeropp/optim/adamw.hpp>
-#include <zeropp/optim/schedule.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/stage.hpp>
 
@@ -20,19 +19,6 @@ namespace zeropp {
 inline BatchSizes batch_sizes(const Config& config, int ranks) {
     return batch_sizes(config.train_batch_size, config.train_micro_batch_size_per_gpu,
                        config.gradient_accumulation_steps, ranks);
-}
-
-/// Without a scheduler the optimizer's lr stays. A missing max is the optimizer's lr.
-inline AnySchedule schedule_of(const Config& config) {
-    if (!config.scheduler.type.given()) return Constant{};
-    const auto& scheduler = config.scheduler;
-    return WarmupLR{.min_lr = static_cast<float>(scheduler.warmup_min_lr.value_or(0)),
-                    .max_lr = static_cast<float>(
-                        scheduler.warmup_max_lr.value_or(config.optimizer.lr.value_or(1e-3))),
-                    .steps = scheduler.warmup_num_steps.value_or(1000),
-                    .shape = scheduler.warmup_type.value_or("log") == "log"
-                                 ? WarmupLR::Shape::log
-                                 : WarmupLR::Shape::linear};
 }
 
 /// Bucket sizes of the file are upper bounds: the engine's own stands where it is smaller.
@@ -77,8 +63,8 @@ decltype(auto) with_optimizer(const Config& config, Fn&& fn) {
                     .weight_decay = static_cast<float>(config.optimizer.weight_decay.value_or(0))});
 }
 
-/// Calls fn(stage, optimizer, schedule, clipping, accumulation, buckets): the trainer's policies
-/// but the precision, which is the model's.
+/// Calls fn(stage, optimizer, clipping, accumulation, buckets): the trainer's policies but the
+/// precision, which is the model's, and the schedule, which the file does not say.
 template <class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
     const BatchSizes sizes = batch_sizes(config, ranks);
@@ -86,13 +72,12 @@ decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
     const Accumulation accumulation{.steps = static_cast<int>(sizes.accumulation)};
     return with_stage(config, [&](auto stage) -> decltype(auto) {
         return with_optimizer(config, [&](auto optimizer) -> decltype(auto) {
-            return fn(stage, optimizer, schedule_of(config), clip, accumulation,
-                      buckets_of(config));
+            return fn(stage, optimizer, clip, accumulation, buckets_of(config));
         });
     });
 }
 
-/// Calls fn(precision, stage, optimizer, schedule, clipping, accumulation, buckets).
+/// Calls fn(precision, stage, optimizer, clipping, accumulation, buckets).
 template <class Fn>
 decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
     return with_precision(config, [&](auto precision) -> decltype(auto) {

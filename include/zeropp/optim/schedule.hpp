@@ -12,8 +12,16 @@
 
 namespace zeropp {
 
+/// Linear from 0 to the optimizer's lr over `warmup` steps, then constant.
 struct Constant {
-    Rates operator()(std::int64_t, Rates base) const { return base; }
+    std::int64_t warmup = 0;
+
+    Rates operator()(std::int64_t step, Rates base) const {
+        if (step < warmup)
+            base.lr = static_cast<float>(base.lr *
+                                         (static_cast<double>(step) / static_cast<double>(warmup)));
+        return base;
+    }
 };
 
 /// DeepSpeed's WarmupLR: from `min_lr` to `max_lr` over `steps`, then constant; the optimizer's own
