@@ -54,6 +54,11 @@ field one.jsonl step loss | head -n 1 >one.txt
 field a.jsonl step loss >a.txt
 same "loss of step 1 and of the first eight" one.txt a.txt
 
+# The learning rate rises over the first steps, and falls to nothing after the last.
+works "$t5" train "${common[@]}" --output rates --quiet --log-jsonl rates.jsonl --lr-schedule linear --warmup-steps 2
+[ "$(field rates.jsonl step lr | awk '{ printf "%.4f ", $1 }')" = "0.0050 0.0100 0.0080 0.0060 0.0040 0.0020 " ] ||
+    complain "learning rates: $(field rates.jsonl step lr)"
+
 # Settings from a file; the flags may repeat it.
 cat >ds_config.json <<'JSON'
 {"train_batch_size": 16, "gradient_accumulation_steps": 2,

@@ -22,16 +22,15 @@ struct Environment {
 namespace detail {
 
 struct LauncherNames {
-    const char *source, *rank, *world_size, *local_rank, *address, *port;
+    const char *source, *rank, *world_size, *local_rank;
 };
 /// In the order in which they are believed. A variable that a launcher does not set is "".
 inline constexpr std::array launchers{
-    LauncherNames{"RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"},
-    LauncherNames{"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "MASTER_ADDR",
-                  "MASTER_PORT"},
+    LauncherNames{"RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK"},
+    LauncherNames{"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"},
     LauncherNames{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                  "OMPI_COMM_WORLD_LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"},
-    LauncherNames{"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MASTER_ADDR", "MASTER_PORT"},
+                  "OMPI_COMM_WORLD_LOCAL_RANK"},
+    LauncherNames{"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
 };
 
 inline int integer_variable(const char* name, const std::string& text) {

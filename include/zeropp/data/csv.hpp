@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <zeropp/core/error.hpp>
-#include <zeropp/data/utf8.hpp>
+#include <zeropp/core/utf8.hpp>
 
 namespace zeropp {
 

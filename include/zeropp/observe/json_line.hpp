@@ -11,31 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include <zeropp/core/utf8.hpp>
+
 namespace zeropp {
-
-namespace detail {
-
-/// Length of the well-formed UTF-8 character at the front of `text`; 0 if it is none
-/// (RFC 3629: no surrogates, no overlong forms, nothing above U+10FFFF).
-inline std::size_t utf8_length(std::string_view text) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char first = byte(0);
-    if (first < 0x80) return 1;
-    const std::size_t length = first >= 0xC2 && first <= 0xDF   ? 2
-                               : first >= 0xE0 && first <= 0xEF ? 3
-                               : first >= 0xF0 && first <= 0xF4 ? 4
-                                                                : 0;
-    if (length == 0 || text.size() < length) return 0;
-    for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xC0) != 0x80) return 0;
-    const unsigned char second = byte(1);
-    if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) ||
-        (first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F))
-        return 0;
-    return length;
-}
-
-}  // namespace detail
 
 /// Fields in the order of the calls: `JsonLine{}.field("step", 1).field("loss", 0.5).text()`.
 /// Numbers are written with the fewest digits that read back to the same value; a number that is
@@ -57,7 +35,7 @@ private:
     void append(std::string_view value) {
         text_ += '"';
         while (!value.empty()) {
-            const std::size_t length = detail::utf8_length(value);
+            const std::size_t length = utf8_length(value);
             if (length == 1)
                 append_ascii(value.front());
             else if (length == 0)
