@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Operations allocate nothing: `operator new` is counted on the rank's thread.
-#include <cstdlib>
-#include <new>
-
 #include <zeropp/comm/self.hpp>
 #include <zeropp/comm/thread.hpp>
 
 #include "support/catch.hpp"
+#include "support/counted_allocations.hpp"
 
 using namespace zeropp;
 
 namespace {
-
-thread_local std::size_t allocations = 0;
 
 template <Communicator C>
 std::size_t allocations_of_operations(C& comm) {
@@ -37,17 +33,6 @@ std::size_t allocations_of_operations(C& comm) {
 }
 
 }  // namespace
-
-// Not inlined: compilers warn where they see malloc behind new.
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-    ++allocations;
-    if (void* const memory = std::malloc(bytes != 0 ? bytes : 1)) return memory;
-    throw std::bad_alloc{};
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
 
 TEST_CASE("operations of a world of one and of thread ranks allocate nothing") {
     SelfComm alone;

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file What a tape tells the observer, what memory it takes and gives back, and its errors.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "gradient_check.hpp"
+#include "support/counted_allocations.hpp"
 
 using namespace check;
 
 namespace {
-
-std::atomic<std::size_t> allocations{0};
 
 /// Two residual layers between an embedding and its tied head.
 template <class T>
@@ -38,19 +33,6 @@ const std::vector<std::int32_t> ids{1, 2, 16, 1, 0, 2}, labels{3, -100, 0, 16, -
 const std::size_t layer_size = 32 + 2 * 2 * 32 * 32;
 
 }  // namespace
-
-// Not inlined: compilers warn where they see malloc behind new.
-__attribute__((noinline)) void* operator new(std::size_t bytes) {
-    ++allocations;
-    if (void* const at = std::malloc(bytes)) return at;
-    throw std::bad_alloc{};
-}
-__attribute__((noinline)) void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-    ++allocations;
-    return std::malloc(bytes);
-}
-__attribute__((noinline)) void operator delete(void* at) noexcept { std::free(at); }
-__attribute__((noinline)) void operator delete(void* at, std::size_t) noexcept { std::free(at); }
 
 TEST_CASE("units are used and released in order, and again in reverse") {
     Weights<float> weights{{40 * 32, layer_size, layer_size}};
