@@ -29,8 +29,8 @@ struct TextExample {
 
 /// Lengths are in tokens, `</s>` included; longer texts are cut, as the tokenizer says.
 struct Seq2SeqFormat {
-    TextColumns columns;
-    std::string source_prefix;
+    TextColumns columns{};
+    std::string source_prefix{};
     std::size_t max_source_length = 512, max_target_length = 128;
 };
 
