@@ -12,7 +12,7 @@ function(run)  # stops unless the command succeeds
 endfunction()
 
 function(expect_refusal sentence)  # configuring the consumer must end with the sentence
-    set(folder ${SCRATCH}/refused)
+    set(folder ${SCRATCH}/refused-${CASE})  # cases run at the same time
     file(REMOVE_RECURSE ${folder})
     execute_process(COMMAND ${CMAKE_COMMAND} -G ${GENERATOR} -S ${projects}/package -B ${folder}
         -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_COMPILER=${COMPILER} ${ARGN}
