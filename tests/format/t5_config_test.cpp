@@ -34,12 +34,15 @@ TEST_CASE("a config.json of 2020 has the meaning it had") {
 }
 
 TEST_CASE("scaling follows its own key, and else the tie") {
-    CHECK(parsed("{}").scale_decoder_outputs);
-    CHECK_FALSE(parsed(R"({"tie_word_embeddings": false})").scale_decoder_outputs);
-    CHECK(parsed(R"({"tie_word_embeddings": false, "scale_decoder_outputs": true})")
+    const auto t5 = [](const std::string& keys) {
+        return parsed(R"({"model_type": "t5")" + keys + "}");
+    };
+    CHECK(t5("").scale_decoder_outputs);
+    CHECK_FALSE(t5(R"(, "tie_word_embeddings": false)").scale_decoder_outputs);
+    CHECK(t5(R"(, "tie_word_embeddings": false, "scale_decoder_outputs": true)")
               .scale_decoder_outputs);
-    CHECK_FALSE(parsed(R"({"scale_decoder_outputs": false})").scale_decoder_outputs);
-    CHECK(parsed(R"({"tie_word_embeddings": null, "num_decoder_layers": null, "num_layers": 2})")
+    CHECK_FALSE(t5(R"(, "scale_decoder_outputs": false)").scale_decoder_outputs);
+    CHECK(t5(R"(, "tie_word_embeddings": null, "num_decoder_layers": null, "num_layers": 2)")
               .num_decoder_layers == 2);
 }
 
@@ -61,6 +64,8 @@ TEST_CASE("what a T5 cannot be is refused by key") {
           c + "eos_token_id is 40, expected 0 to 39");
     CHECK(refusal(R"({"relative_attention_max_distance": 16})") ==
           c + "relative_attention_max_distance is 16, expected 17 to 16777216");
+    CHECK(refusal(R"({"version": 3})") ==
+          c + "has neither model_type nor d_model, expected the configuration of a T5");
     CHECK(refusal("[]") == c + "is array, expected an object");
 }
 
