@@ -8,9 +8,10 @@ Left: the loss of the steps of the first logs, one after the other. Right: plann
 rank 0 in a run of each stage with --comm mpi.
 """
 import json
+import pathlib
 import sys
 
-INK, QUIET, LINE, SECOND = "#57606a", "#d0d7de", "#0969da", "#bf8700"
+INK, QUIET, LINE, SECOND, THIRD = "#57606a", "#d0d7de", "#0969da", "#bf8700", "#1a7f37"
 
 
 def events(path, kind):
@@ -23,24 +24,24 @@ def text(x, y, words, anchor="middle", size=12, color=INK):
 
 
 def loss_panel(paths, x0, y0, width, height):
-    runs = [[event["loss"] for event in events(path, "step")] for path in paths]
-    total, top = sum(map(len, runs)), 9.0
+    runs = {pathlib.Path(path).stem: [event["loss"] for event in events(path, "step")] for path in paths}
+    total, top = sum(map(len, runs.values())), 9.0
     out = [text(x0 + width / 2, y0 - 14, "Loss by step", size=14)]
     for value in range(0, int(top) + 1, 3):
         y = y0 + height * (1 - value / top)
         out += [f'<line x1="{x0}" x2="{x0 + width}" y1="{y:.0f}" y2="{y:.0f}" stroke="{QUIET}"/>',
                 text(x0 - 8, y + 4, value, "end")]
     first = 0
-    for number, (run, name) in enumerate(zip(runs, ("pre-training: spans", "fine-tuning: synopses"))):
+    for name, run in runs.items():
         every = max(1, total // 160)
         points = []
         for at in range(0, len(run) - every + 1, every):
             mean = sum(run[at:at + every]) / every
             points.append(f"{x0 + width * (first + at + every / 2) / total:.1f},{y0 + height * (1 - min(mean, top) / top):.1f}")
-        color = (SECOND, LINE)[number % 2]
+        color = (SECOND, THIRD, LINE)[list(runs).index(name) % 3]
         out.append(f'<polyline fill="none" stroke="{color}" stroke-width="2" points="{" ".join(points)}"/>')
         middle = x0 + width * (first + len(run) / 2) / total
-        out.append(text(middle, y0 + height - 10 - 16 * (number == 0 and len(runs) > 1), name, color=color))
+        out.append(text(middle, y0 + height - 10 - 16 * (list(runs).index(name) % 2), name, color=color))
         first += len(run)
     out += [text(x0, y0 + height + 18, "0"), text(x0 + width, y0 + height + 18, total)]
     return out
