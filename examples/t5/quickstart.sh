@@ -13,16 +13,15 @@ vocabulary=4000 # SentencePiece pieces, without the 100 sentinels
 evaluated=1500  # validation examples
 run=short
 # Many narrow heads learn fastest here: 24 of 8 channels need a third fewer steps than 6 of 32.
-width=192 inner=512 heads=24 encoder_layers=1 decoder_layers=2 dropout=0 source=32
+width=192 inner=512 heads=24 encoder_layers=1 source=32
 batch=16 # a rank
 # A synopsis takes many of its words from the description. Repeating the beginnings of short pieces
 # teaches a small model to copy within minutes; synopses alone do not.
-pretrain_steps=200 copy_steps=1300 finetune_steps=1800
-rate=2e-3
+pretrain_steps=200 copy_steps=1400 finetune_steps=1800
 if [ "${1:-}" = --long ]; then
     run=long
-    width=256 inner=768 heads=32 encoder_layers=2 decoder_layers=2 dropout=0.1 source=40
-    pretrain_steps=300 copy_steps=2200 finetune_steps=4500
+    width=256 inner=768 heads=32 encoder_layers=2 source=40
+    pretrain_steps=200 copy_steps=2000 finetune_steps=5000
     shift
 fi
 if [ $# -ne 0 ]; then
@@ -80,7 +79,7 @@ if [ ! -e "$out/init/model.safetensors" ]; then
 {
   "model_type": "t5", "architectures": ["T5ForConditionalGeneration"],
   "d_model": $width, "d_kv": 8, "d_ff": $inner, "num_heads": $heads,
-  "num_layers": $encoder_layers, "num_decoder_layers": $decoder_layers,
+  "num_layers": $encoder_layers, "num_decoder_layers": 2,
   "relative_attention_num_buckets": 32, "relative_attention_max_distance": 128,
   "dropout_rate": 0.0, "feed_forward_proj": "gated-gelu", "initializer_factor": 1.0
 }
@@ -90,18 +89,9 @@ JSON
 fi
 
 # ---- training. A stage that was stopped has no .done file: it starts again from the model so far.
-cat >"$work/ds_config.json" <<JSON
-{
-  "train_micro_batch_size_per_gpu": $batch,
-  "gradient_accumulation_steps": 1,
-  "gradient_clipping": 1.0,
-  "optimizer": {"type": "AdamW", "params": {"lr": $rate, "betas": [0.9, 0.98], "eps": 1e-8, "weight_decay": 0.0}},
-  "zero_optimization": {"stage": $zero}
-}
-JSON
-train() { # STAGE MODEL STEPS FLAGS...
-    local stage=$1 model=$2 steps=$3 status=0
-    shift 3
+train() { # STAGE MODEL STEPS RATE FLAGS...
+    local stage=$1 model=$2 steps=$3 rate=$4 status=0
+    shift 4
     if [ -e "$out/$stage.done" ]; then
         say "$stage: done before, see $out/$stage"
         return
@@ -112,9 +102,18 @@ train() { # STAGE MODEL STEPS FLAGS...
     else
         say "$stage: $steps steps from $model"
     fi
+    cat >"$out/$stage.ds_config.json" <<JSON
+{
+  "train_micro_batch_size_per_gpu": $batch,
+  "gradient_accumulation_steps": 1,
+  "gradient_clipping": 1.0,
+  "optimizer": {"type": "AdamW", "params": {"lr": $rate, "betas": [0.9, 0.98], "eps": 1e-8, "weight_decay": 0.0}},
+  "zero_optimization": {"stage": $zero}
+}
+JSON
     "$t5" train --model "$model" --train "$work/text/train.jsonl" --output "$out/$stage" \
-        --validation "$work/text/evaluated.jsonl" --deepspeed "$work/ds_config.json" --ranks "$ranks" \
-        --steps "$steps" --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
+        --validation "$work/text/evaluated.jsonl" --deepspeed "$out/$stage.ds_config.json" --ranks "$ranks" \
+        --steps "$steps" --lr-schedule cosine --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
         "$@" || status=$?
     if [ $status -eq 130 ]; then
         echo "stopped: the model so far is in $out/$stage; run $0 again to go on from it"
@@ -124,9 +123,9 @@ train() { # STAGE MODEL STEPS FLAGS...
     touch "$out/$stage.done"
 }
 trap ':' INT TERM # the program stops by itself and saves; then `train` ends the script
-train pretrained "$out/init" "$pretrain_steps" "${task[@]}" --objective span-corruption
-train copying "$out/pretrained" "$copy_steps" "${copying[@]}"
-train finetuned "$out/copying" "$finetune_steps" "${task[@]}" --lr-schedule cosine --dropout "$dropout"
+train pretrained "$out/init" "$pretrain_steps" 1e-3 "${task[@]}" --objective span-corruption
+train copying "$out/pretrained" "$copy_steps" 2e-3 "${copying[@]}"
+train finetuned "$out/copying" "$finetune_steps" 1e-3 "${task[@]}"
 
 say "$evaluated validation examples; the first ten of them:"
 "$t5" eval --model "$out/finetuned" --data "$work/text/evaluated.jsonl" "${task[@]}" --rouge \
