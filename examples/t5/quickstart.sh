@@ -21,7 +21,7 @@ pretrain_steps=200 copy_steps=1400 finetune_steps=1800
 if [ "${1:-}" = --long ]; then
     run=long
     width=256 inner=768 heads=32 encoder_layers=2 source=40
-    pretrain_steps=200 copy_steps=2000 finetune_steps=5000
+    pretrain_steps=200 copy_steps=2800 finetune_steps=3600
     shift
 fi
 if [ $# -ne 0 ]; then

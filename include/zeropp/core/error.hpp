@@ -3,9 +3,11 @@
 /// Text: `zeropp: <where>: <what is>, expected <what should be>[; <what to do>]`, no full stop.
 #pragma once
 
-#include <sstream>
+#include <concepts>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace zeropp {
 
@@ -22,11 +24,23 @@ private:
     Errc code_;
 };
 
+/// Parts of messages: strings, characters, numbers, and types with an `append_text` of their own.
+inline void append_text(std::string& text, std::string_view part) { text += part; }
+inline void append_text(std::string& text, char part) { text += part; }
+inline void append_text(std::string& text, std::integral auto part) {
+    text += std::to_string(part);
+}
+inline void append_text(std::string& text, std::floating_point auto part) {
+    char digits[32];
+    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(part));
+    text += digits;
+}
+
 template <class... Parts>
 [[noreturn]] void fail(Errc code, const Parts&... parts) {
-    std::ostringstream text;
-    (text << ... << parts);
-    throw Error{code, text.str()};
+    std::string text;
+    (append_text(text, parts), ...);
+    throw Error{code, text};
 }
 
 /// Checked in every build type: a precondition that vanishes under NDEBUG protects nobody.

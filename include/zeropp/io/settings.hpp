@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <zeropp/core/error.hpp>
@@ -25,9 +26,12 @@ struct Setting {
 namespace detail {
 template <class T>
 std::string setting_text(const T& value) {
-    std::ostringstream text;
-    text << std::boolalpha << value;
-    return text.str();
+    std::string text;
+    if constexpr (std::is_same_v<T, bool>)
+        text = value ? "true" : "false";
+    else
+        append_text(text, value);
+    return text;
 }
 }  // namespace detail
 

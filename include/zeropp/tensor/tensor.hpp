@@ -6,8 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <initializer_list>
-#include <ostream>
 #include <span>
+#include <string>
 
 #include <zeropp/core/error.hpp>
 
@@ -46,11 +46,12 @@ public:
         return shape;
     }
     friend constexpr bool operator==(const Shape&, const Shape&) = default;
-    friend std::ostream& operator<<(std::ostream& out, const Shape& shape) {
-        out << '[';
-        for (std::size_t axis = 0; axis < shape.rank_; ++axis)
-            out << (axis == 0 ? "" : ", ") << shape.extents_[axis];
-        return out << ']';
+    friend void append_text(std::string& text, const Shape& shape) {
+        for (std::size_t axis = 0; axis < shape.rank_; ++axis) {
+            text += axis == 0 ? "[" : ", ";
+            text += std::to_string(shape.extents_[axis]);
+        }
+        text += shape.rank_ == 0 ? "[]" : "]";
     }
 
 private:
