@@ -3,7 +3,10 @@
 /// their communicator's and their model's.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -31,6 +34,7 @@ namespace zeropp {
 /// SkipNonFinite, MemoryLimit). Stage and optimizer are part of the type; the rest are values.
 ///
 /// Law: two trainers that differ in their stage leave the same bits in the model after every step.
+/// With accumulation, `Accumulation::reduce` has to be the same too: its default goes by stage.
 template <class M, class C, class... Ps>
 class Trainer {
     static_assert(Model<M>,
@@ -68,7 +72,8 @@ public:
                   detail::optimizer_from<Optimizer>(policies...),
                   detail::schedule_from(policies...),
                   agreed(model, comm, detail::optimizer_from<Optimizer>(policies...),
-                         detail::schedule_from(policies...), detail::options_from(policies...))} {
+                         detail::schedule_from(policies...), detail::options_from(policies...)),
+                  activation_bytes(model)} {
         using GivenPack = Policies<Given...>;
         static_assert(detail::precision_agrees<Element, Given...>,
                       "zeropp: the precision given to Trainer disagrees with the model's element "
@@ -114,7 +119,7 @@ public:
 
     /// Collective. The mean loss over all ranks' tokens, without gradients.
     template <class Batch>
-    Loss evaluate(const Batch& batch) {
+    requires EvaluableOn<M, Batch> Loss evaluate(const Batch& batch) {
         return engine_.combine(engine_.observe(
             [&](UnitObserver<Element>& observer) { return model_.evaluate(batch, observer); }));
     }
@@ -123,13 +128,18 @@ public:
     /// parameter in order, with its fp32 master. Gathers (W-1) shards of 4 bytes an element.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        engine_.for_each_weight(visit);
+        engine_.for_each_weight([&](std::size_t unit, std::size_t index, std::span<float> values) {
+            const Parameter& parameter = engine_.units()[unit].parameters[index];
+            if constexpr (!std::same_as<Element, float>)
+                if (!parameter.trainable) model_.fill(unit, index, 0, values);
+            visit(parameter, std::span<const float>{values});
+        });
     }
 
     /// Every arena of this rank in bytes.
     MemoryPlan plan() const {
         MemoryPlan plan = engine_.plan();
-        if constexpr (PlansActivations<M>) plan.add("activations", model_.activation_bytes());
+        if constexpr (PlansActivations<M>) plan.add("activations", activation_bytes(model_));
         if constexpr (BorrowingModel<M>)
             for (const auto& array : model_.arrays())
                 plan.add("your '" + array.name + "' and its gradients",
@@ -146,29 +156,49 @@ public:
     void settle() { engine_.settle(); }
 
 private:
+    static std::size_t activation_bytes(const M& model) {
+        if constexpr (PlansActivations<M>) return model.activation_bytes();
+        return 0;
+    }
+    /// What the optimizer does with a few elements of several sizes: equal constants, equal bits.
+    static std::uint64_t probed(const auto& constants) {
+        std::uint64_t hash = hash_of("");
+        for (const float size : {1.0f, 1e-3f, 1e-8f, 1e-16f}) {
+            std::array<float, Optimizer::slots.size()> slots;
+            for (std::size_t s = 0; s < slots.size(); ++s)
+                slots[s] = s == 0 ? size / 2 : size * size;
+            for (const float p : {1.0f, size}) {
+                const float updated = Optimizer::update(constants, p, 0.7f * size, slots);
+                hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(updated)), hash);
+            }
+            for (const float slot : slots)
+                hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(slot)), hash);
+        }
+        return hash;
+    }
     /// Collective. All ranks must have said the same; the first difference is named.
     static EngineOptions agreed(const M& model, C& comm, const Optimizer& optimizer,
                                 const AnySchedule& schedule, EngineOptions options) {
         Fingerprint fields;
         fields.add("precision", std::string{name_of(dtype_of<Element>)});
-        fields.add("stage", std::to_string(Stage::shards_optimizer + Stage::shards_gradients +
-                                           Stage::shards_parameters));
+        fields.add("stage",
+                   Stage::shards_optimizer + Stage::shards_gradients + Stage::shards_parameters);
         fields.add("optimizer", std::string{Optimizer::name});
         for (const std::int64_t step : {1, 2, 3, 100, 10'000, 1'000'000}) {
             const Rates rates = schedule(step, optimizer.rates());
-            const auto constants = optimizer.constants({.index = step, .rates = rates});
-            fields.add("learning rate of step " + std::to_string(step), std::to_string(rates.lr));
-            const auto* bytes = reinterpret_cast<const char*>(&constants);
-            fields.add("optimizer constants of step " + std::to_string(step),
-                       std::to_string(hash_of({bytes, sizeof constants})));
+            fields.add("learning rate of step " + std::to_string(step), rates.lr);
+            fields.add("what the optimizer does in step " + std::to_string(step) + " (its hash)",
+                       probed(optimizer.constants({.index = step, .rates = rates})));
         }
-        fields.add("gradient clipping", std::to_string(options.clip.max_norm));
-        fields.add("gradient accumulation", std::to_string(options.accumulation.steps));
-        fields.add("reduction", std::to_string(static_cast<int>(options.accumulation.reduce)));
+        fields.add("gradient clipping", options.clip.max_norm);
+        fields.add("gradient accumulation", options.accumulation.steps);
+        fields.add("reduction", static_cast<int>(options.accumulation.reduce));
+        fields.add("skipped steps in a row", options.skip.most_in_a_row);
+        fields.add("memory limit", options.memory.bytes);
         fields.add("gradient type", options.gradients.type
                                         ? std::string{name_of(*options.gradients.type)}
                                         : "by precision");
-        fields.add("bucket elements", std::to_string(options.buckets.elements));
+        fields.add("bucket elements", options.buckets.elements);
         fields.add("instruction set", std::string{name_of(instruction_set())});
         for (const Unit& unit : model.units())
             for (const Parameter& parameter : unit.parameters) {
@@ -177,6 +207,7 @@ private:
                     shape += " " + std::to_string(extent);
                 fields.add("parameter " + parameter.name, shape);
             }
+        if constexpr (DescribesItself<M>) model.describe(fields);
         require_agreement(comm, fields);
         return options;
     }

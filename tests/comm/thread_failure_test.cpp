@@ -128,7 +128,7 @@ TEST_CASE("sizes, roots and peers that do not fit are refused with both numbers"
     CHECK_THROWS_WITH(run_ranks(2, [](ThreadComm comm) { comm.broadcast({}, 2).wait(); }),
                       "zeropp: ThreadComm::broadcast: root is 2, expected 0 to 1");
     CHECK_THROWS_WITH(run_ranks(2, [](ThreadComm comm) { comm.send({}, comm.rank()).wait(); }),
-                      Catch::Contains("expected another rank of 0 to 1"));
+                      Catch::Matchers::Contains("expected another rank of 0 to 1"));
     CHECK_THROWS_WITH(run_ranks(0, [](ThreadComm) {}),
                       "zeropp: run_ranks: size is 0, expected at least 1");
 }

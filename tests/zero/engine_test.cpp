@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Bytes on the wire, bytes of memory, skipped steps and misuse of the engine.
+#include <cstring>
 #include <limits>
+#include <string>
+
+#include <zeropp/comm/self.hpp>
 
 #include "support/catch.hpp"
 #include "zero/training.hpp"
@@ -202,7 +206,7 @@ TEST_CASE("ranks that were configured differently are told what differs") {
                       Scripted model;
                       Trainer trainer{model, comm, ClipNorm{comm.rank() == 0 ? 1.0f : 2.0f}};
                   }),
-        Catch::Contains("gradient clipping"));
+        Catch::Matchers::Contains("gradient clipping"));
 }
 
 TEST_CASE("your own arrays stay readable after each step and start from those of rank 0") {
@@ -215,4 +219,153 @@ TEST_CASE("your own arrays stay readable after each step and start from those of
         seen[static_cast<std::size_t>(comm.rank())] = weights;
     });
     for (const auto& weights : seen) CHECK(weights == std::vector<float>(5, -1.5f));
+}
+
+namespace {
+
+/// A world of one that writes down what it is asked for.
+struct Logged {
+    using Pending = SelfComm::Pending;
+    SelfComm self{};
+    std::string* log;
+
+    int rank() const noexcept { return 0; }
+    int size() const noexcept { return 1; }
+    std::string_view name() const noexcept { return "logged"; }
+    template <class E, class G>
+    Pending reduce_scatter(std::span<E> in, std::span<G> out) {
+        return self.reduce_scatter(in, out);
+    }
+    Pending all_gather(std::span<const std::byte> in, std::span<std::byte> out) {
+        if (in.size() >= 512) *log += " g" + std::to_string(in.size() / 512 - 1);
+        return self.all_gather(in, out);
+    }
+    Pending all_to_all(std::span<const std::byte> in, std::span<std::byte> out) {
+        return self.all_to_all(in, out);
+    }
+    Pending broadcast(std::span<std::byte> out, int root) { return self.broadcast(out, root); }
+    Pending send(std::span<const std::byte> in, int to) { return self.send(in, to); }
+    Pending recv(std::span<std::byte> out, int from) { return self.recv(out, from); }
+    void barrier() noexcept {}
+    Logged split(int, int) const noexcept { return *this; }
+    std::uint64_t bytes_sent() const noexcept { return 0; }
+    std::size_t workspace_bytes(std::size_t) const noexcept { return 0; }
+    void use_workspace(std::span<std::byte>) noexcept {}
+};
+
+/// Unit n has 128 (n + 1) elements. Says when it begins to use each.
+struct Five {
+    using Element = float;
+    using Device = Host;
+    std::string* log;
+
+    Host device() const { return {}; }
+    std::vector<Unit> units() const {
+        std::vector<Unit> units;
+        for (std::size_t n = 0; n < 5; ++n)
+            units.push_back({std::to_string(n), {{std::to_string(n), {128 * (n + 1)}}}});
+        return units;
+    }
+    void fill(std::size_t, std::size_t, std::size_t, std::span<float> out) const {
+        std::fill(out.begin(), out.end(), 1.0f);
+    }
+    Loss run(const int&, UnitObserver<float>& observer, float) {
+        for (std::size_t u = 0; u < 5; ++u) {
+            *log += " u" + std::to_string(u);
+            observer.use(u);
+            observer.release(u);
+        }
+        for (std::size_t u = 5; u-- > 0;) {
+            *log += " u" + std::to_string(u);
+            observer.use(u);
+            const auto to = observer.gradient(u);
+            std::fill(to.begin(), to.end(), 1.0f);
+            observer.ready(u);
+            observer.release(u);
+        }
+        return {.mean = 1, .tokens = 1};
+    }
+    std::size_t activation_bytes() const { return 1'000'000; }
+};
+
+}  // namespace
+
+TEST_CASE("from the second step on stage 3 gathers a unit while the one before it is used") {
+    std::string log;
+    Logged comm{.log = &log};
+    Five model{&log};
+    Trainer trainer{model, comm, zero<3>, Sgd{}, Buckets{1}};
+    trainer.step(0);
+    log.clear();
+    trainer.step(0);
+    CHECK(log.starts_with(" u0 g0 g1 u1 g2 u2 g3 u3 g4 u4"));
+    CHECK(log.ends_with(" u4 g4 g3 u3 g2 u2 g1 u1 g0 u0"));
+}
+
+TEST_CASE("the memory limit counts the model's activations") {
+    std::string log;
+    Logged comm{.log = &log};
+    Five model{&log};
+    CHECK_THROWS_WITH((Trainer{model, comm, zero<0>, MemoryLimit{900'000}}),
+                      Catch::Matchers::Contains("no stage would fit"));
+}
+
+namespace {
+
+/// Its constants have bytes that nobody sets.
+struct Padded {
+    float lr = 0.5f;
+    bool negate = false;
+
+    struct Constants {
+        bool negate;
+        double lr;
+    };
+    static constexpr std::string_view name = "padded";
+    static constexpr std::array<std::string_view, 0> slots{};
+    Rates rates() const { return {.lr = lr}; }
+    Constants constants(StepContext now) const {
+        Constants constants;
+        std::memset(&constants, static_cast<int>(reinterpret_cast<std::uintptr_t>(this) >> 4),
+                    sizeof constants);
+        constants.negate = negate;
+        constants.lr = now.rates.lr;
+        return constants;
+    }
+    static float update(const Constants& c, float p, float g, std::array<float, 0>&) {
+        return p - static_cast<float>(c.negate ? -c.lr : c.lr) * g;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("optimizers are compared by what they do, not by the bytes of their constants") {
+    const auto train = [](bool differ) {
+        run_ranks(2, [&](ThreadComm comm) {
+            Scripted model;
+            Trainer trainer{model, comm, Padded{.negate = differ && comm.rank() == 1}};
+            trainer.step(1.0f);
+        });
+    };
+    train(false);
+    CHECK_THROWS_WITH(train(true), Catch::Matchers::Contains("what the optimizer does in step 1"));
+}
+
+TEST_CASE("a frozen tensor in bf16 is written with the values that it was read with") {
+    Mlp<Bf16> model{13, 4, true};
+    SelfComm comm;
+    Trainer trainer{model, comm, zero<2>};
+    const std::vector<Unit> units = model.units();
+    std::size_t frozen = 0;
+    trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
+        for (std::size_t u = 0; u < units.size(); ++u)
+            for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
+                if (units[u].parameters[p].name != parameter.name) continue;
+                std::vector<float> given(values.size());
+                model.fill(u, p, 0, given);
+                CHECK(std::equal(values.begin(), values.end(), given.begin()));
+                frozen += !parameter.trainable;
+            }
+    });
+    CHECK(frozen == 3);
 }

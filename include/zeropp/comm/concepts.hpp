@@ -51,7 +51,7 @@ concept Communicator = requires(C comm, const C view, std::span<const float> wid
     { view.bytes_sent() } -> std::same_as<std::uint64_t>;
     /// Bytes of workspace that one reduce_scatter of `wire_bytes` (= in.size_bytes()) in flight needs; 0 if none.
     { view.workspace_bytes(std::size_t{}) } -> std::same_as<std::size_t>;
-    /// Lends workspace for the communicator's life; without it the communicator allocates as needed.
+    /// Lends workspace until it is lent anew; without any ({}) the communicator allocates as needed.
     comm.use_workspace(out);
     { view.name() } -> std::convertible_to<std::string_view>;
 };

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -30,9 +31,14 @@ inline void append_text(std::string& text, char part) { text += part; }
 inline void append_text(std::string& text, std::integral auto part) {
     text += std::to_string(part);
 }
-inline void append_text(std::string& text, std::floating_point auto part) {
+/// The fewest digits that are read back as the same value.
+template <std::floating_point T>
+void append_text(std::string& text, T part) {
     char digits[32];
-    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(part));
+    for (int count = 1; count <= 17; ++count) {
+        std::snprintf(digits, sizeof digits, "%.*g", count, static_cast<double>(part));
+        if (static_cast<T>(std::strtod(digits, nullptr)) == part) break;
+    }
     text += digits;
 }
 

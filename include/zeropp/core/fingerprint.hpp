@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <zeropp/core/error.hpp>
+
 namespace zeropp {
 
 /// FNV-1a, 64 bits.
@@ -21,6 +23,11 @@ struct Fingerprint {
 
     void add(std::string name, std::string value) {
         fields.emplace_back(std::move(name), std::move(value));
+    }
+    void add(std::string name, const auto& value) {
+        std::string text;
+        append_text(text, value);
+        add(std::move(name), std::move(text));
     }
     std::uint64_t hash() const {
         std::uint64_t hash = hash_of("");

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -173,12 +172,9 @@ inline std::string config_json(const T5Config& config) {
     const bool gated = config.feed_forward_proj == T5Config::FeedForward::gated_gelu;
     // A float's own digits, not those of the double beside it.
     const auto number = [](float value) {
-        char text[32];
-        for (int digits = 1;; ++digits) {
-            std::snprintf(text, sizeof text, "%.*g", digits, static_cast<double>(value));
-            if (digits == 9 || std::strtof(text, nullptr) == value)
-                return std::strtod(text, nullptr);
-        }
+        std::string text;
+        append_text(text, value);
+        return std::strtod(text.c_str(), nullptr);
     };
     const Json json{
         {"architectures", Json::array({"T5ForConditionalGeneration"})},

@@ -15,6 +15,8 @@
 
 namespace zeropp {
 
+struct Fingerprint;
+
 struct Parameter {
     std::string name;                ///< checkpoint key
     std::vector<std::size_t> shape;  ///< C order
@@ -96,6 +98,16 @@ template <class M, class Batch>
 concept TrainableOn = Model<M> && requires(M model, const Batch& batch, UnitObserver<typename M::Element>& observer, float loss_scale) {
     { model.run(batch, observer, loss_scale) } -> std::same_as<Loss>;
 };
+
+/// A model that can measure a batch without gradients.
+template <class M, class Batch>
+concept EvaluableOn = Model<M> && requires(M model, const Batch& batch, UnitObserver<typename M::Element>& observer) {
+    { model.evaluate(batch, observer) } -> std::same_as<Loss>;
+};
+
+/// A model that adds to what ranks have to agree on: what its shapes do not say.
+template <class M>
+concept DescribesItself = requires(const M model, Fingerprint& fields) { model.describe(fields); };
 
 /// A model that allocates for its activations (and workspace) and can say how much beforehand.
 template <class M>

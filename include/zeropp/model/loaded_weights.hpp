@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/master_split.hpp>
 #include <zeropp/device/arena.hpp>
 #include <zeropp/model/concepts.hpp>
 
@@ -31,7 +32,7 @@ public:
                     const auto part = std::span{block}.first(std::min(block.size(), size - first));
                     model.fill(u, p, first, part);
                     std::ranges::transform(part, values.data() + offset + first,
-                                           [](float value) { return static_cast<Element>(value); });
+                                           published<Element>);
                 }
             }
             units_.push_back(values);

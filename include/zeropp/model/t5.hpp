@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/fingerprint.hpp>
 #include <zeropp/core/labels.hpp>
 #include <zeropp/data/batch.hpp>
 #include <zeropp/device/arena.hpp>
@@ -94,6 +95,19 @@ public:
     std::size_t activation_bytes() const noexcept { return training_bytes_; }
     /// Of `evaluate` alone.
     std::size_t evaluation_bytes() const noexcept { return evaluation_bytes_; }
+
+    void describe(Fingerprint& fields) const {
+        const T5Config& c = config();
+        fields.add("num_heads", c.num_heads);
+        fields.add("feed_forward_proj", static_cast<int>(c.feed_forward_proj));
+        fields.add("relative_attention_max_distance", c.relative_attention_max_distance);
+        fields.add("dropout", options_.dropout.value_or(c.dropout_rate));
+        fields.add("dropout's seed", options_.seed);
+        fields.add("layer_norm_epsilon", c.layer_norm_epsilon);
+        fields.add("scale_decoder_outputs", c.scale_decoder_outputs);
+        fields.add("pad_token_id", c.pad_token_id);
+        fields.add("decoder_start_token_id", c.decoder_start_token_id);
+    }
 
     const T5Config& config() const noexcept { return layout_.config(); }
     const T5Layout& layout() const noexcept { return layout_; }
@@ -200,6 +214,7 @@ private:
     Arena<D> arena_;
     std::size_t training_bytes_ = 0, evaluation_bytes_ = 0;
 };
-static_assert(TrainableOn<T5<float>, Seq2SeqBatch> && PlansActivations<T5<float>>);
+static_assert(TrainableOn<T5<float>, Seq2SeqBatch> && EvaluableOn<T5<float>, Seq2SeqBatch> &&
+              PlansActivations<T5<float>> && DescribesItself<T5<float>>);
 
 }  // namespace zeropp

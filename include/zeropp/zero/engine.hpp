@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <zeropp/comm/concepts.hpp>
+#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/schedule.hpp>
@@ -24,7 +25,7 @@ template <Element E, Device D, Communicator C, Stage S, Optimizer O>
 class Engine final : public UnitObserver<E> {
 public:
     Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
-           const EngineOptions& options)
+           const EngineOptions& options, std::size_t model_bytes = 0)
         : units_{std::move(units)},
           comm_{comm},
           options_{options},
@@ -33,7 +34,7 @@ public:
           layout_{units_, static_cast<std::size_t>(comm.size()), options.buckets.elements},
           how_{flags_of<S>, dtype_of<E>, options},
           state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_},
-          plan_{checked_plan()},
+          plan_{checked_plan(model_bytes)},
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
           state_{layout_, state_plan_, S::shards_optimizer, device},
@@ -53,6 +54,8 @@ public:
             settle();
         } catch (...) {  // the world has failed, and says so where the failure is
         }
+        if (workspace() != 0)
+            comm_.use_workspace({});  // a peer in use lends its own again, or none
     }
 
     std::span<const E> use(std::size_t unit) override { return parameters_.use(unit); }
@@ -88,7 +91,7 @@ public:
                         state_.set(b, at - owned_first, chunk, owned);
                     } else {
                         for (std::size_t i = 0; i < count; ++i)
-                            stored[at - stored_first + i] = published(chunk[i]);
+                            stored[at - stored_first + i] = published<E>(chunk[i]);
                     }
                     at += count;
                 }
@@ -130,7 +133,8 @@ public:
     }
 
     /// Collective: gathers the fp32 master bucket by bucket, (W-1) shards of 4 bytes an element
-    /// where the optimizer is sharded. Calls visit(parameter, values) on rank 0, in layout order.
+    /// where the optimizer is sharded. Calls visit(unit, parameter, values) on rank 0, in layout
+    /// order. What is frozen has no master: its values come in its own precision.
     template <class Visit>
     void for_each_weight(Visit visit) {
         std::vector<float> whole, owned_values;
@@ -145,8 +149,8 @@ public:
                     .wait();
             if (comm_.rank() != 0) continue;
             for (const Segment& segment : bucket.segments)
-                visit(units_[segment.unit].parameters[segment.parameter],
-                      std::span<const float>{whole}.subspan(segment.first, segment.size));
+                visit(segment.unit, segment.parameter,
+                      std::span{whole}.subspan(segment.first, segment.size));
         }
     }
 
@@ -184,16 +188,6 @@ public:
     }
 
 private:
-    static E published(float value) {
-        if constexpr (std::same_as<E, float>) {
-            return value;
-        } else {
-            E upper;
-            std::uint16_t lower;
-            MasterSplit::split(value, upper, lower);
-            return upper;
-        }
-    }
     std::size_t first_owned(std::size_t b) const {
         return S::shards_optimizer
                    ? layout_.buckets()[b].shard * static_cast<std::size_t>(comm_.rank())
@@ -207,21 +201,24 @@ private:
         return Arena<D>::rounded(each) * StatePlan::in_flight;
     }
 
-    MemoryPlan checked_plan() const {
+    /// `model_bytes`: what the model allocates beside it.
+    MemoryPlan checked_plan(std::size_t model_bytes) const {
         MemoryPlan plan = state_plan_.table(O::slots, workspace());
-        if (options_.memory.bytes != 0 && plan.total() > options_.memory.bytes) {
+        const std::size_t total = plan.total() + model_bytes;
+        if (options_.memory.bytes != 0 && total > options_.memory.bytes) {
             std::string stages;
             const StageFlags all[] = {flags_of<Zero<0>>, flags_of<Zero<1>>, flags_of<Zero<2>>,
                                       flags_of<Zero<3>>};
             for (int n = 0; n < 4; ++n) {
                 const GradientPlan how{all[n], dtype_of<E>, options_};
                 const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), all[n], how};
-                if (other.table(O::slots, workspace()).total() <= options_.memory.bytes)
+                if (other.table(O::slots, workspace()).total() + model_bytes <=
+                    options_.memory.bytes)
                     stages += (stages.empty() ? "" : ", ") + std::to_string(n);
             }
-            fail(Errc::device, "Trainer: the plan of rank ", comm_.rank(), " is ", plan.total(),
+            fail(Errc::device, "Trainer: the plan of rank ", comm_.rank(), " is ", total,
                  " bytes, expected at most ", options_.memory.bytes, " (",
-                 plan.total() - options_.memory.bytes, " too many); ",
+                 total - options_.memory.bytes, " too many); ",
                  stages.empty() ? "no stage would fit, use more ranks or a smaller model"
                                 : "it would fit with stage " + stages);
         }
@@ -321,7 +318,7 @@ private:
             for (const Segment& segment : bucket.segments)
                 if (element < bucket.full_offset + segment.first + segment.size)
                     return units_[segment.unit].parameters[segment.parameter].name;
-        return "no tensor: the sum of squares overflowed";
+        return "no tensor";
     }
 
     std::vector<Unit> units_;

@@ -22,11 +22,10 @@ struct Segment {
 /// `ranks` equal shards.
 struct Bucket {
     std::size_t first_unit = 0, unit_count = 0;
-    std::size_t used = 0;          ///< elements before the padding
-    std::size_t shard = 0;         ///< elements a rank, a multiple of Layout::shard_alignment
-    std::size_t padded = 0;        ///< shard * ranks
-    std::size_t full_offset = 0;   ///< elements of the buckets before it
-    std::size_t shard_offset = 0;  ///< elements of one rank's shards of the buckets before it
+    std::size_t used = 0;         ///< elements before the padding
+    std::size_t shard = 0;        ///< elements a rank, a multiple of Layout::shard_alignment
+    std::size_t padded = 0;       ///< shard * ranks
+    std::size_t full_offset = 0;  ///< elements of the buckets before it
     bool resident = false;
     bool trainable = false;  ///< holds a trainable parameter
     std::vector<Segment> segments;
@@ -54,7 +53,6 @@ public:
             bucket.padded = (bucket.used + step - 1) / step * step;
             bucket.shard = bucket.padded / ranks;
             bucket.full_offset = full_size_;
-            bucket.shard_offset = shard_size_;
             full_size_ += bucket.padded;
             shard_size_ += bucket.shard;
         }
@@ -68,8 +66,6 @@ public:
     /// Elements of all buckets with padding; of one rank's shards of all buckets.
     std::size_t full_size() const noexcept { return full_size_; }
     std::size_t shard_size() const noexcept { return shard_size_; }
-    /// Elements of all parameters, without gaps and padding.
-    std::size_t parameter_count() const noexcept { return parameter_count_; }
 
 private:
     struct Place {
@@ -97,7 +93,6 @@ private:
                     "' has no elements, expected at least one");
             bucket.segments.push_back({index, i, bucket.used + parameter_offset(unit, i),
                                        parameter.size(), parameter.trainable});
-            parameter_count_ += parameter.size();
         }
         bucket.used += size;
         ++bucket.unit_count;
@@ -105,11 +100,12 @@ private:
 
     std::vector<Bucket> buckets_;
     std::vector<Place> places_;
-    std::size_t full_size_ = 0, shard_size_ = 0, parameter_count_ = 0;
+    std::size_t full_size_ = 0, shard_size_ = 0;
 };
 
 /// Calls visit(first, count) for each longest run of elements of [first, last) of the bucket that
-/// holds no frozen parameter. Gaps and padding belong to the runs: they are zero and stay zero.
+/// holds no frozen parameter. Gaps and padding belong to the runs: nobody reads
+/// what an optimizer makes of them.
 template <class Visit>
 void for_each_trainable_run(const Bucket& bucket, std::size_t first, std::size_t last,
                             Visit visit) {

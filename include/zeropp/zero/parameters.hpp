@@ -44,9 +44,10 @@ public:
                 slot.buffer = gathered_memory_.template take<E>(plan.largest_bucket);
     }
 
-    /// The elements of the bucket that this rank updates.
+    /// The elements of the bucket that this rank updates, when no peer reads them any more.
     std::span<E> owned(std::size_t bucket) {
         const Bucket& b = layout_.buckets()[bucket];
+        homes_[bucket].pending.wait();
         const std::span<E> stored = homes_[bucket].stored;
         if constexpr (S::shards_optimizer && !S::shards_parameters)
             return stored.subspan(b.shard * static_cast<std::size_t>(comm_.rank()), b.shard);
@@ -73,11 +74,14 @@ public:
             training_ = training;
             position_ = 0;
             if (training_ && !known_) sequence_.clear();
-            forget_uses();
+            for (std::size_t b = 0; b < homes_.size(); ++b) forget_uses(b);
         }
     }
+    /// What is in use already is in use by backward.
     void begin_backward() {
-        if constexpr (S::shards_parameters) forget_uses();
+        if constexpr (S::shards_parameters)
+            for (std::size_t b = 0; b < homes_.size(); ++b)
+                if (homes_[b].in_use == 0) forget_uses(b);
     }
     void end_pass() {
         if constexpr (S::shards_parameters) {
@@ -141,11 +145,9 @@ private:
         std::ptrdiff_t bucket = -1;
     };
 
-    void forget_uses() {
-        for (std::size_t b = 0; b < homes_.size(); ++b) {
-            homes_[b].used.assign(layout_.buckets()[b].unit_count, false);
-            homes_[b].units_used = 0;
-        }
+    void forget_uses(std::size_t bucket) {
+        homes_[bucket].used.assign(layout_.buckets()[bucket].unit_count, false);
+        homes_[bucket].units_used = 0;
     }
 
     /// The order of gathers is recorded in the first training pass and prefetched in later ones. A
@@ -197,6 +199,7 @@ private:
         home.pending.wait();
         home.whole = {};
         home.in_use = 0;
+        forget_uses(bucket);
         for (Slot& slot : slots_)
             if (slot.bucket == static_cast<std::ptrdiff_t>(bucket)) slot.bucket = -1;
     }

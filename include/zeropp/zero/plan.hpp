@@ -64,7 +64,6 @@ struct StatePlan {
                 exchange = 0;
     std::size_t largest_bucket = 0;   ///< elements, padded, of the buckets that rotate
     std::size_t largest_reduced = 0;  ///< elements, padded, of the trainable buckets
-    std::size_t owned_trainable = 0;  ///< elements that this rank updates
 
     StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan) {
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
@@ -78,7 +77,6 @@ struct StatePlan {
                 gathered += rounded(bucket.padded * element);
             if (!bucket.trainable) continue;
             largest_reduced = std::max(largest_reduced, bucket.padded);
-            owned_trainable += owned;
             gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
             if (plan.element != DType::fp32) master += rounded(owned * sizeof(std::uint16_t));
             slot += rounded(owned * sizeof(float));

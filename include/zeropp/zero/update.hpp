@@ -4,32 +4,17 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
+#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/instruction_set.hpp>
 #include <zeropp/optim/concepts.hpp>
 #include <zeropp/zero/layout.hpp>
 
 namespace zeropp {
-
-/// The fp32 master of a Bf16 parameter, as the parameter and 16 more bits: exact.
-/// The parameter is the master's upper half rounded to nearest, ties away from zero, so that the
-/// remainder's top bit tells whether it was rounded up.
-struct MasterSplit {
-    ZEROPP_HD static constexpr float join(Bf16 upper, std::uint16_t lower) {
-        const std::uint32_t high = static_cast<std::uint32_t>(upper.bits) - (lower >> 15);
-        return std::bit_cast<float>((high << 16) | lower);
-    }
-    ZEROPP_HD static constexpr void split(float master, Bf16& upper, std::uint16_t& lower) {
-        const auto bits = std::bit_cast<std::uint32_t>(master);
-        upper.bits = static_cast<std::uint16_t>((bits + 0x8000u) >> 16);
-        lower = static_cast<std::uint16_t>(bits);
-    }
-};
 
 /// sum = values, or sum += values, in fp32 and rounded to G.
 template <Element E, Element G>

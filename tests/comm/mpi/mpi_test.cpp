@@ -126,3 +126,17 @@ TEST_CASE("processes leave the same bits as threads at every stage", "[law]") {
     });
     for (const std::uint64_t hash : hashes) CHECK(hash == of_threads);
 }
+
+TEST_CASE("a trainer that is gone takes back the workspace that it lent") {
+    MpiComm comm;
+    std::vector<float> a(200'000), da(a.size()), b(a.size()), db(a.size());
+    Spans first{a, da}, second{b, db};
+    Trainer outer{first, comm, zero<2>, Sgd{.lr = 1}, ClipNorm{0}};
+    {
+        Trainer inner{second, comm, zero<2>, Sgd{}};
+        inner.step();
+    }
+    std::fill(da.begin(), da.end(), 1.0f);
+    outer.step();
+    CHECK(a == std::vector<float>(a.size(), -1.0f));
+}
