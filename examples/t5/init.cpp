@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file zeropp-t5 init: new weights, and a tokenizer made from text.
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <thread>
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/data/train_tokenizer.hpp>
@@ -42,13 +40,10 @@ int run_init(const InitOptions& options) {
     require_writable_folder(options.output, "--output");
     const zp::T5Config config = configuration(
         options.config, static_cast<std::size_t>(options.vocab_size + zp::Tokenizer::extra_ids));
-    const int threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u));
-    const zp::Tokenizer tokenizer = zp::train_tokenizer(
-        options.tokenizer_text, {.vocab_size = options.vocab_size, .threads = threads});
+    const zp::Tokenizer tokenizer =
+        zp::train_tokenizer(options.tokenizer_text, {.vocab_size = options.vocab_size});
     const auto model = zp::T5<float>::with_random_weights(config, 0);
-    fs::create_directories(options.output);
-    tokenizer.save(options.output);
-    zp::save_pretrained(model, options.output);  // the weights last: with them it is a model
+    zp::save_pretrained(model, options.output, tokenizer.files());
     std::size_t parameters = 0;
     for (const zp::Unit& unit : model.units())
         for (const zp::Parameter& parameter : unit.parameters) parameters += parameter.size();

@@ -65,6 +65,23 @@ void add_dtype(CLI::App& command, std::optional<std::string>& dtype) {
         ->check(one_of({"fp32", "bf16"}));
 }
 
+/// What eval and generate have in common.
+template <class Options>
+void add_prediction(CLI::App& command, Options& options) {
+    command.add_option("--model", options.model, "directory of the model")
+        ->type_name("DIR")
+        ->required();
+    command.add_option("--data", options.data, "JSONL file, an example a line")
+        ->type_name("FILE")
+        ->required();
+    add_text(command, options.text);
+    command.add_option("--batch", options.batch, "examples at once")
+        ->type_name("N")
+        ->check(a_batch)
+        ->capture_default_str();
+    add_dtype(command, options.dtype);
+}
+
 void add_init(CLI::App& app, InitOptions& options) {
     CLI::App& command = *app.add_subcommand("init", "make new weights and a tokenizer");
     command.add_option("--config", options.config, "t5-small, t5-base ..., or a config.json")
@@ -158,43 +175,21 @@ void add_train(CLI::App& app, TrainOptions& options) {
 
 void add_eval(CLI::App& app, EvalOptions& options) {
     CLI::App& command = *app.add_subcommand("eval", "measure a model's loss, and ROUGE if asked");
-    command.add_option("--model", options.model, "directory of the model")
-        ->type_name("DIR")
-        ->required();
-    command.add_option("--data", options.data, "JSONL file, an example a line")
-        ->type_name("FILE")
-        ->required();
-    add_text(command, options.text);
-    command.add_option("--batch", options.batch, "examples at once")
-        ->type_name("N")
-        ->check(a_batch)
-        ->capture_default_str();
-    add_dtype(command, options.dtype);
+    add_prediction(command, options);
     command.add_flag("--rouge", options.rouge, "generate too, and compare with the targets");
     command.add_option("--json", options.json, "file to write the result to")->type_name("FILE");
 }
 
 void add_generate(CLI::App& app, GenerateOptions& options) {
     CLI::App& command = *app.add_subcommand("generate", "write a prediction for each source");
-    command.add_option("--model", options.model, "directory of the model")
-        ->type_name("DIR")
-        ->required();
-    command.add_option("--data", options.data, "JSONL file, an example a line")
-        ->type_name("FILE")
-        ->required();
+    add_prediction(command, options);
     command.add_option("--output", options.output, "JSONL file to write, a prediction a line")
         ->type_name("PATH")
         ->required();
-    add_text(command, options.text);
     command.add_option("--max-new-tokens", options.max_new_tokens, "longest prediction")
         ->type_name("N")
         ->check(a_length)
         ->capture_default_str();
-    command.add_option("--batch", options.batch, "examples at once")
-        ->type_name("N")
-        ->check(a_batch)
-        ->capture_default_str();
-    add_dtype(command, options.dtype);
 }
 
 }  // namespace

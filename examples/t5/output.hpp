@@ -8,34 +8,39 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
-#include <string_view>
 
 #include <unistd.h>
 
 #include <zeropp/core/error.hpp>
 
-/// An error if nothing can be made at `path`: the folder it would stand in, or the nearest one
-/// that there is, is tried. Leaves nothing behind.
-inline void require_writable(const std::filesystem::path& path, const std::string& flag) {
-    std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
-    if (!folder.has_filename()) folder = folder.parent_path();
-    std::error_code error;
-    do folder = folder.parent_path();
-    while (!std::filesystem::exists(folder, error) && folder.has_relative_path());
+/// An error if no file can be made in `folder`; `flag path` is what it is for. Leaves nothing.
+inline void require_writable_place(const std::filesystem::path& folder, const std::string& flag,
+                                   const std::filesystem::path& path) {
     std::string probe = (folder / ".zeropp-XXXXXX").string();
     const int file = mkstemp(probe.data());
     zeropp::require(file >= 0, zeropp::Errc::io, flag, " ", path.string(), ": ",
                     std::strerror(errno), ", expected a place that can be written to");
     close(file);
-    std::filesystem::remove(probe, error);
+    unlink(probe.c_str());
 }
 
-/// The same for a directory that is to be written.
+/// For a file that is to be written: its folder has to be there.
+inline void require_writable(const std::filesystem::path& path, const std::string& flag) {
+    std::error_code error;
+    zeropp::require(!path.filename().empty() && !std::filesystem::is_directory(path, error),
+                    zeropp::Errc::io, flag, " ", path.string(),
+                    ": is a directory, expected a file");
+    require_writable_place(std::filesystem::absolute(path).parent_path(), flag, path);
+}
+
+/// For a directory that is to be written: it, or the nearest one above it that there is, is tried.
 inline void require_writable_folder(const std::filesystem::path& path, const std::string& flag) {
     std::error_code error;
-    const bool is_other =
-        std::filesystem::exists(path, error) && !std::filesystem::is_directory(path, error);
-    zeropp::require(!is_other, zeropp::Errc::io, flag, " ", path.string(),
-                    ": is a file, expected a directory or nothing");
-    require_writable(path, flag);
+    zeropp::require(
+        !std::filesystem::exists(path, error) || std::filesystem::is_directory(path, error),
+        zeropp::Errc::io, flag, " ", path.string(), ": is a file, expected a directory or nothing");
+    std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
+    while (!std::filesystem::exists(folder, error) && folder.has_relative_path())
+        folder = folder.parent_path();
+    require_writable_place(folder, flag, path);
 }

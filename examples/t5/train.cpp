@@ -48,7 +48,10 @@ zp::Config settings(const TrainOptions& options) {
 }
 
 /// Decides the precision where nobody did, and says why.
-std::string decide_precision(zp::Config& config) {
+std::string decide_precision(zp::Config& config, const TrainOptions& options) {
+    if (!config.bf16.given() && options.deepspeed)  // as in DeepSpeed
+        config.bf16 = {false, std::filesystem::path{*options.deepspeed}.filename().string() +
+                                  " without a bf16 block"};
     if (config.bf16.given())
         return (*config.bf16.value ? "bf16" : "fp32") + std::string{" as "} + config.bf16.origin +
                " says";
@@ -74,7 +77,7 @@ zp::Seq2SeqDataset corrupted(const zp::Seq2SeqDataset& texts, const zp::SpanCorr
 /// Reads and checks everything that training needs.
 TrainRun prepare(const TrainOptions& options, int ranks) {
     TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
-    run.precision = decide_precision(run.config);
+    run.precision = decide_precision(run.config, options);
     run.sizes = zp::batch_sizes(run.config, ranks);
     require_writable_folder(options.output, "--output");
     if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
@@ -108,9 +111,8 @@ bool train(const TrainRun& run, Comm& comm) {
     });
 }
 
-/// The guide's line, and the variables that a training script of DeepSpeed finds.
+/// The guide's line.
 void announce(const zp::Environment& rank, const char* world) {
-    zp::export_environment(rank);
     std::printf("%s\n", zp::discovery_line(rank, world).c_str());
     std::fflush(stdout);
 }
@@ -118,8 +120,10 @@ void announce(const zp::Environment& rank, const char* world) {
 bool train_on_mpi(const TrainOptions& options) {
     bool stopped = false;
     zp::run_mpi_ranks([&](zp::MpiComm comm) {
-        announce({.rank = comm.rank(), .world_size = comm.size(), .local_rank = comm.local_rank()},
-                 "MPI");
+        const zp::Environment rank{
+            .rank = comm.rank(), .world_size = comm.size(), .local_rank = comm.local_rank()};
+        zp::export_environment(rank);
+        if (!options.quiet) announce(rank, "MPI");
         zp::require(options.ranks.value_or(comm.size()) == comm.size(), zp::Errc::config,
                     "command line: --ranks is ", options.ranks.value_or(0), ", expected ",
                     comm.size(), " as mpirun says; leave --ranks out with --comm mpi");
@@ -140,10 +144,7 @@ bool train_on_threads(const TrainOptions& options) {
     zp::export_environment({.world_size = run.ranks});
     if (!options.quiet)
         for (int rank = 0; rank < run.ranks; ++rank)
-            std::printf("%s\n",
-                        zp::discovery_line(
-                            {.rank = rank, .world_size = run.ranks, .local_rank = rank}, "thread")
-                            .c_str());
+            announce({.rank = rank, .world_size = run.ranks, .local_rank = rank}, "thread");
     zp::run_ranks(run.ranks, [&](zp::ThreadComm comm) {
         const bool mine = train(run, comm);
         if (comm.rank() == 0) stopped = mine;
@@ -197,6 +198,9 @@ zp::Fingerprint TrainRun::fingerprint() const {
     add("--seed", options.seed);
     add("--no-shuffle", options.no_shuffle);
     add("--objective", options.objective);
+    add("--source-column", options.text.source_column);
+    add("--target-column", options.text.target_column);
+    add("--source-prefix", options.text.source_prefix);
     add("--max-source-length", options.text.max_source_length);
     add("--max-target-length", options.text.max_target_length);
     add("--dropout", options.dropout.value_or(-1));

@@ -88,6 +88,24 @@ refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can
 refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can be written to" \
     "$t5" init --config config.json --tokenizer-text text.txt --vocab-size 45 --output file/out
 
+refuses 1 "zeropp: --log-jsonl none/log: No such file or directory, expected a place that can be written to" \
+    "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl none/log
+mkdir folder
+refuses 1 "zeropp: --json folder: is a directory, expected a file" \
+    "$t5" eval --model tiny --data train.jsonl --json folder
+refuses 1 "zeropp: --output folder: is a directory, expected a file" \
+    "$t5" generate --model tiny --data train.jsonl --output folder
+# A directory that this user may not write; one that may be, within one that may not.
+chmod 755 . && mkdir locked locked/open && chmod 777 locked/open && chmod 555 locked
+nobody=()
+[ "$(id -u)" != 0 ] || nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+if "${nobody[@]}" "$t5" --help >/dev/null 2>&1; then # not where others cannot reach the program
+    refuses 1 "zeropp: --output locked: Permission denied, expected a place that can be written to" \
+        "${nobody[@]}" "$t5" train "${good[@]}" --steps 2 --output locked
+    works "${nobody[@]}" "$t5" train "${good[@]}" --steps 2 --output locked/open --quiet
+fi
+chmod 755 locked
+
 # ---- settings
 ds() { echo "$1" >ds_config.json; }
 ds '{"zero_optimization": {"stage": 4}}'
@@ -109,6 +127,9 @@ refuses 1 "zeropp: ds_config.json: optimizer.params.lr is 0.0003, expected --lr'
     "${train[@]}" "${good[@]}" --deepspeed ds_config.json --lr 1e-3
 ds '{"bf16": {"enabled": true}}'
 refuses 1 "zeropp: ds_config.json: bf16.enabled is true, expected --dtype fp32's false; give one of the two, or the same value" \
+    "${train[@]}" "${good[@]}" --deepspeed ds_config.json
+ds '{"optimizer": {"type": "AdamW", "params": {"eps": 1e-60}}}'
+refuses 1 "zeropp: ds_config.json: optimizer.params.eps is 1e-60, expected what fits a 32-bit float" \
     "${train[@]}" "${good[@]}" --deepspeed ds_config.json
 ds '{"train_batch_size": 9}'
 refuses 1 "zeropp: ds_config.json: train_batch_size is 9, expected a multiple of 2 (--batch-size) * 2 ranks; the nearest are 8 and 12" \
@@ -134,7 +155,7 @@ one_cause "zeropp: command line: 2 processes were started (Open MPI), expected -
     mpirun --oversubscribe -q -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
 one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
-one_cause "zeropp: start-up: learning rate of step 1 is 0.001000 on rank 0 and 0.010000 on rank 1, expected the same on every rank" \
+one_cause "zeropp: start-up: learning rate of step 1 is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
 one_cause "zeropp: nothing.jsonl: there is no such file, expected one with an example a line" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi

@@ -71,6 +71,10 @@ has out.txt ' on 2 thread ranks, ZeRO stage 1, 3 steps of 16 examples; fp32 as d
 works "$t5" train --model tiny --train train.jsonl --output flags --zero 1 --lr 1e-2 --accumulation 2 --batch-size 4 --dtype fp32 --ranks 2 --steps 3
 same "a file and the same flags" file/model.safetensors flags/model.safetensors
 
+echo '{"optimizer": {"type": "AdamW", "params": {"lr": 1e-2}}}' >short.json
+works "$t5" train --model tiny --train train.jsonl --output file --deepspeed short.json --steps 1
+has out.txt '; fp32 as short.json without a bf16 block says$'
+
 # Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
 works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16
 has out.txt '; bf16 as --dtype bf16 says$'

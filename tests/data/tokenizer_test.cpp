@@ -53,10 +53,10 @@ TEST_CASE("the extra ids follow the pieces, the last one first") {
     CHECK(tokenizer.encode("<extra_id_0><extra_id_99>") == Ids{499, 400});
 }
 
-TEST_CASE("a saved tokenizer is the same again") {
+TEST_CASE("a tokenizer from its files is the same again") {
     const zp::Tokenizer tokenizer{golden_text("spiece.model")};
     const TemporaryFolder folder;
-    tokenizer.save(folder.path());
+    for (const auto& [name, bytes] : tokenizer.files()) folder.write(name, bytes);
     CHECK(zp::Tokenizer{folder.path()}.model() == tokenizer.model());
     std::ifstream stream{folder / "tokenizer_config.json"};
     const auto config = nlohmann::json::parse(stream);
@@ -64,9 +64,6 @@ TEST_CASE("a saved tokenizer is the same again") {
     CHECK(config["extra_ids"] == 100);
     CHECK(config["additional_special_tokens"].size() == 100);
     CHECK(config["additional_special_tokens"][99] == "<extra_id_99>");
-    CHECK(message_of([&] { tokenizer.save(folder / "none"); }, folder.path()) ==
-          "zeropp: none/spiece.model: cannot be written, expected a folder that can be and room on "
-          "the disk");
 }
 
 TEST_CASE("what is no tokenizer is refused in a sentence") {

@@ -105,20 +105,20 @@ public:
         return text;
     }
 
-    /// Writes spiece.model and the two small files with which transformers knows what it is.
-    void save(const std::filesystem::path& directory) const {
-        write(directory / "spiece.model", model_);
+    /// spiece.model and the two small files with which transformers knows what it is: names, bytes.
+    std::vector<std::pair<std::string, std::string>> files() const {
         std::string extra;
         for (std::int32_t k = 0; k < extra_ids; ++k)
             extra += (k == 0 ? "\"<extra_id_" : ", \"<extra_id_") + std::to_string(k) + ">\"";
         const std::string tokens = "  \"additional_special_tokens\": [" + extra +
                                    "],\n  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\",\n"
                                    "  \"unk_token\": \"<unk>\"";
-        write(directory / "special_tokens_map.json", "{\n" + tokens + "\n}\n");
-        write(directory / "tokenizer_config.json",
-              "{\n" + tokens + ",\n  \"extra_ids\": " + std::to_string(extra_ids) +
-                  ",\n  \"legacy\": true,\n  \"model_max_length\": 512,\n"
-                  "  \"tokenizer_class\": \"T5Tokenizer\"\n}\n");
+        return {{"spiece.model", model_},
+                {"special_tokens_map.json", "{\n" + tokens + "\n}\n"},
+                {"tokenizer_config.json",
+                 "{\n" + tokens + ",\n  \"extra_ids\": " + std::to_string(extra_ids) +
+                     ",\n  \"legacy\": true,\n  \"model_max_length\": 512,\n"
+                     "  \"tokenizer_class\": \"T5Tokenizer\"\n}\n"}};
     }
 
 private:
@@ -162,13 +162,6 @@ private:
                            k < extra_ids && digits == std::to_string(k);
         return known ? std::pair{extra.size() + digits.size() + 1, extra_id(k)}
                      : std::pair{std::size_t{0}, std::int32_t{0}};
-    }
-
-    static void write(const std::filesystem::path& path, const std::string& text) {
-        std::ofstream stream{path, std::ios::binary};
-        stream << text << std::flush;
-        require(stream.good(), Errc::io, path.string(),
-                ": cannot be written, expected a folder that can be and room on the disk");
     }
 
     std::string model_;

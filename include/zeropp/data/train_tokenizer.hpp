@@ -26,7 +26,7 @@ struct TokenizerTraining {
     std::int32_t vocab_size = 32'000;  ///< pieces, <pad>, </s> and <unk> included, the 100 extra
                                        ///< ids not: a model needs vocab_size + 100 embeddings
     std::size_t most_lines = 30'000;   ///< of a longer text, this many lines spread evenly over it
-    int threads = 2;                   ///< the result is the same for the same number of threads
+    int threads = 2;                   ///< another number, another result: not the machine's
 };
 
 namespace detail {

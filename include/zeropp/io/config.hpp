@@ -148,6 +148,9 @@ private:
         if (!value.is_number()) refuse(key, value, range);
         const double result = value.template get<double>();
         if (!(least <= result && result <= most)) refuse(key, value, range);
+        const auto narrow = static_cast<float>(result);
+        if (!std::isfinite(narrow) || (narrow == 0) != (result == 0))
+            refuse(key, value, "what fits a 32-bit float");
         return result;
     }
     [[noreturn]] void refuse(std::string_view key, const Json& value,

@@ -58,7 +58,7 @@ decltype(auto) with_optimizer(const Config& config, Fn&& fn) {
     const auto betas = config.optimizer.betas.value_or({0.9, 0.999});
     return fn(AdamW{.lr = static_cast<float>(config.optimizer.lr.value_or(1e-3)),
                     .beta1 = static_cast<float>(betas[0]),
-                    .beta2 = static_cast<float>(betas[1]),
+                    .beta2 = betas[1],
                     .eps = static_cast<float>(config.optimizer.eps.value_or(1e-8)),
                     .weight_decay = static_cast<float>(config.optimizer.weight_decay.value_or(0))});
 }

@@ -23,14 +23,29 @@
 
 namespace zeropp {
 
+/// Files of a tokenizer: names within the directory, contents.
+using TokenizerFiles = std::vector<std::pair<std::string, std::string>>;
+
 namespace detail {
+
+/// A model directory's tokenizer; none of an empty path.
+inline TokenizerFiles tokenizer_files(const std::filesystem::path& directory) {
+    TokenizerFiles files;
+    std::error_code error;
+    if (!directory.empty())
+        for (const char* name : {"spiece.model", "tokenizer.json", "tokenizer_config.json",
+                                 "special_tokens_map.json", "added_tokens.json"})
+            if (std::filesystem::exists(directory / name, error))
+                files.emplace_back(name, read_text(directory / name));
+    return files;
+}
 
 /// The files of a model directory, each under a temporary name until `publish`. What is not
 /// published is removed again, with the directory if it was made for it.
 class PretrainedFiles {
 public:
     PretrainedFiles(const std::filesystem::path& folder, const T5Config& config,
-                    const std::vector<Unit>& units, const std::filesystem::path& tokenizer)
+                    const std::vector<Unit>& units, const TokenizerFiles& tokenizer)
         : folder_{folder} {
         std::error_code error;
         made_.path = folder_;
@@ -45,11 +60,7 @@ public:
             std::make_unique<SafetensorsWriter>(folder_ / "model.safetensors", std::move(entries));
         add("config.json", config_json(config));
         add("generation_config.json", generation_config_json(config));
-        if (tokenizer.empty() || std::filesystem::equivalent(tokenizer, folder_, error)) return;
-        for (const char* name : {"spiece.model", "tokenizer.json", "tokenizer_config.json",
-                                 "special_tokens_map.json", "added_tokens.json"})
-            if (std::filesystem::exists(tokenizer / name, error))
-                add(name, read_text(tokenizer / name));
+        for (const auto& [name, bytes] : tokenizer) add(name, bytes);
     }
     void append(const Parameter& parameter, std::span<const float> values) {
         weights_->append(parameter.name, values);
@@ -74,7 +85,7 @@ private:
             if (is_new) std::filesystem::remove(path, error);
         }
     };
-    void add(const char* name, const std::string& text) {
+    void add(const std::string& name, const std::string& text) {
         files_.emplace_back(folder_ / name);
         files_.back().write(text);
     }
@@ -89,15 +100,16 @@ private:
 
 /// Collective: gathers the fp32 master as `for_each_weight` does; rank 0 writes config.json,
 /// generation_config.json, model.safetensors, and the tokenizer's files of the directory that the
-/// model came from. Either all of it is there when it returns, or (a full disk) nothing new is.
+/// model came from. Where there is no room for all of it nothing changes; a machine that stops
+/// within the renames at the end leaves the old weights beside newer small files.
 template <Element E, class D, class P, class C, class... Policies>
 void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
                      const std::filesystem::path& folder) {
     const T5<E, D, P>& model = trainer.model();
     std::unique_ptr<detail::PretrainedFiles> files;
     if (trainer.comm().rank() == 0)
-        files = std::make_unique<detail::PretrainedFiles>(folder, model.config(), model.units(),
-                                                          model.directory());
+        files = std::make_unique<detail::PretrainedFiles>(
+            folder, model.config(), model.units(), detail::tokenizer_files(model.directory()));
     trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
         files->append(parameter, values);
     });
@@ -105,11 +117,12 @@ void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
     trainer.comm().barrier();
 }
 
-/// The same for the values that the model starts from, in this process alone.
+/// The same for the values that the model starts from, in this process alone, with a tokenizer.
 template <Element E, class D, class P>
-void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& folder) {
+void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& folder,
+                     const TokenizerFiles& tokenizer) {
     const std::vector<Unit> units = model.units();
-    detail::PretrainedFiles files{folder, model.config(), units, model.directory()};
+    detail::PretrainedFiles files{folder, model.config(), units, tokenizer};
     std::array<float, 4096> values;
     for (std::size_t u = 0; u < units.size(); ++u)
         for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
@@ -122,6 +135,11 @@ void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& fold
             }
         }
     files.publish();
+}
+
+template <Element E, class D, class P>
+void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& folder) {
+    save_pretrained(model, folder, detail::tokenizer_files(model.directory()));
 }
 
 }  // namespace zeropp

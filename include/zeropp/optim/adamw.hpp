@@ -23,16 +23,16 @@ struct AdamConstants {
     float negative_step;  ///< -lr / (1 - beta1^step)
 };
 
-inline AdamConstants adam_constants(StepContext now, float beta1, float beta2, float eps,
+inline AdamConstants adam_constants(StepContext now, float beta1, double beta2, float eps,
                                     float decoupled, float l2) {
     const auto step = static_cast<double>(now.index);
     const double lr = now.rates.lr;
     return {static_cast<float>(1.0 - lr * decoupled),
             l2,
-            beta2,
+            static_cast<float>(beta2),
             static_cast<float>(1.0 - static_cast<double>(beta1)),
-            static_cast<float>(1.0 - static_cast<double>(beta2)),
-            static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(static_cast<double>(beta2), step))),
+            static_cast<float>(1.0 - beta2),
+            static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, step))),
             eps,
             static_cast<float>(-lr / (1.0 - std::pow(static_cast<double>(beta1), step)))};
 }
@@ -51,7 +51,7 @@ ZEROPP_HD ZEROPP_INLINE inline float adam_update(const AdamConstants& c, float p
 struct AdamW {
     float lr = 1e-3f;
     float beta1 = 0.9f;
-    float beta2 = 0.999f;
+    double beta2 = 0.999;  ///< 1 - beta2 is small: a float would give it five digits
     float eps = 1e-8f;
     float weight_decay = 0.01f;
 
@@ -72,7 +72,7 @@ static_assert(Optimizer<AdamW>);
 struct Adam {
     float lr = 1e-3f;
     float beta1 = 0.9f;
-    float beta2 = 0.999f;
+    double beta2 = 0.999;  ///< 1 - beta2 is small: a float would give it five digits
     float eps = 1e-8f;
     float weight_decay = 0;  ///< L2: added to the gradient
 
