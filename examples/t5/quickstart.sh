@@ -64,6 +64,10 @@ prepare=$build/examples/zeropp-prepare_descriptions
 echo "built in $SECONDS s, with the installation"
 started=$SECONDS
 
+precision=fp32
+if grep -qwE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=bf16; fi
+echo "training in $precision: bf16 where the processor multiplies it natively (avx512_bf16, amx_bf16), else fp32"
+
 # ---- text: descriptions of packages, split by source package
 if [ ! -e "$work/text.done" ]; then
     say "fetching package descriptions into $work/lists (the system's own lists are left alone)"
@@ -113,6 +117,7 @@ train() { # STAGE MODEL STEPS RATE FLAGS...
 JSON
     "$t5" train --model "$model" --train "$work/text/train.jsonl" --output "$out/$stage" \
         --validation "$work/text/evaluated.jsonl" --deepspeed "$out/$stage.ds_config.json" --ranks "$ranks" \
+        --dtype $precision \
         --steps "$steps" --lr-schedule cosine --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
         "$@" || status=$?
     if [ $status -eq 130 ]; then
