@@ -17,11 +17,11 @@ width=192 inner=512 heads=24 encoder_layers=1 source=32
 batch=16 # a rank
 # A synopsis takes many of its words from the description. Repeating the beginnings of short pieces
 # teaches a small model to copy within minutes; synopses alone do not.
-pretrain_steps=200 copy_steps=1400 finetune_steps=1800
+pretrain_steps=200 copy_steps=1400 finetune_steps=1800 refine_steps=0
 if [ "${1:-}" = --long ]; then
     run=long
     width=256 inner=768 heads=32 encoder_layers=2 source=40
-    pretrain_steps=200 copy_steps=2800 finetune_steps=3600
+    pretrain_steps=200 copy_steps=2800 finetune_steps=3600 refine_steps=1800
     shift
 fi
 if [ $# -ne 0 ]; then
@@ -131,9 +131,14 @@ trap ':' INT TERM # the program stops by itself and saves; then `train` ends the
 train pretrained "$out/init" "$pretrain_steps" 1e-3 "${task[@]}" --objective span-corruption
 train copying "$out/pretrained" "$copy_steps" 2e-3 "${copying[@]}"
 train finetuned "$out/copying" "$finetune_steps" 1e-3 "${task[@]}"
+model=$out/finetuned
+if [ "$refine_steps" != 0 ]; then
+    train refined "$model" "$refine_steps" 5e-4 "${task[@]}"
+    model=$out/refined
+fi
 
 say "$evaluated validation examples; the first ten of them:"
-"$t5" eval --model "$out/finetuned" --data "$work/text/evaluated.jsonl" "${task[@]}" --rouge \
+"$t5" eval --model "$model" --data "$work/text/evaluated.jsonl" "${task[@]}" --rouge \
     --batch 64 --json "$out/evaluation.json"
 
 # ---- summary
@@ -145,5 +150,5 @@ awk -v model="$(score rouge1)" -v trivial="$(score first_words_rouge1)" -v run="
     else if (run == "short") print "so short a training does not reach that, --long does."
     else print "the model does not reach that."
 }'
-echo "loss by step: $out/pretrained.jsonl, $out/copying.jsonl, $out/finetuned.jsonl"
-echo "a Hugging Face model: $out/finetuned"
+echo "loss by step:" "$out"/*.jsonl
+echo "a Hugging Face model: $model"
