@@ -78,7 +78,7 @@ TEST_CASE("precision, stage and optimizer become types, the rest values", "[disp
                         CHECK(std::is_same_v<decltype(optimizer), zp::AdamW>);
                         CHECK(optimizer.lr == 3e-4f);
                         CHECK(optimizer.beta1 == 0.8f);
-                        CHECK(optimizer.beta2 == 0.95f);
+                        CHECK(optimizer.beta2 == 0.95);
                         CHECK(optimizer.eps == 1e-6f);
                         CHECK(optimizer.weight_decay == 0.1f);
                         CHECK(clip.max_norm == 0.5f);

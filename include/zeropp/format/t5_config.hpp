@@ -157,9 +157,9 @@ inline T5Config parse_t5_config(std::string_view text, const std::string& name) 
     keys.read("tie_word_embeddings", config.tie_word_embeddings);
     if (!keys.read("scale_decoder_outputs", config.scale_decoder_outputs))
         config.scale_decoder_outputs = config.tie_word_embeddings;
+    require_valid(config, name);
     require(keys.find("model_type") || keys.find("d_model"), Errc::config, name,
             ": has neither model_type nor d_model, expected the configuration of a T5");
-    require_valid(config, name);
     return config;
 }
 
