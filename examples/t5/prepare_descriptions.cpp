@@ -70,7 +70,7 @@ std::size_t median_words(const std::vector<Description>& descriptions,
 }
 
 void prepare(const fs::path& lists, const fs::path& output) {
-    require_writable(output / "train.jsonl", "--output");
+    require_writable_folder(output, "--output");
     const std::string packages = read(lists / "Packages");
     const std::string translations = read(lists / "Translation-en");
     const DescriptionSets sets = split_descriptions(packages, translations);
