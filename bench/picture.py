@@ -41,7 +41,8 @@ def loss_panel(paths, x0, y0, width, height):
         color = (SECOND, THIRD, LINE)[list(runs).index(name) % 3]
         out.append(f'<polyline fill="none" stroke="{color}" stroke-width="2" points="{" ".join(points)}"/>')
         middle = x0 + width * (first + len(run) / 2) / total
-        out.append(text(middle, y0 + height - 10 - 16 * (list(runs).index(name) % 2), name, color=color))
+        height_of_name = y0 + 8 + 14 * (list(runs).index(name) % 2)
+        out.append(text(max(middle, x0 + 34), height_of_name, name, color=color))
         first += len(run)
     out += [text(x0, y0 + height + 18, "0"), text(x0 + width, y0 + height + 18, total)]
     return out
@@ -71,6 +72,7 @@ def main():
     parts = loss_panel(sys.argv[2].split(","), 50, 44, 380, 180) + memory_panel(sys.argv[3:], 490, 44, 380, 180)
     with open(sys.argv[1], "w", encoding="utf-8") as out:
         out.write('<svg xmlns="http://www.w3.org/2000/svg" width="900" height="256" font-family="sans-serif">\n'
+                  '<rect width="900" height="256" fill="white"/>\n'
                   + "\n".join(parts) + "\n</svg>\n")
 
 
