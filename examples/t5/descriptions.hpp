@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <zeropp/core/fingerprint.hpp>
+
 /// The text of one or several binary packages of one source package.
 struct Description {
     std::string text, synopsis, source_package;
@@ -74,11 +76,9 @@ inline std::string one_line(std::string_view text) {
     return words;
 }
 
-/// Whether a source package's texts are for validation: one of 37, by its name (FNV-1a).
+/// Whether a source package's texts are for validation: one of 37, by its name.
 inline bool is_for_validation(std::string_view source_package) {
-    std::uint64_t hash = 0xcbf29ce484222325;
-    for (const char letter : source_package)
-        hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+    const std::uint64_t hash = zeropp::hash_of(source_package);
     return (hash ^ hash >> 32) % 37 == 0;
 }
 

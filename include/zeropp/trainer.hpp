@@ -176,6 +176,18 @@ private:
         }
         return hash;
     }
+    /// Of initial values from one end of the parameter to the other.
+    static std::uint64_t sampled(const M& model, std::size_t unit, std::size_t parameter,
+                                 std::size_t size) {
+        constexpr std::size_t samples = 8;
+        std::uint64_t hash = hash_of("");
+        for (std::size_t s = 0; s < std::min(samples, size); ++s) {
+            float value = 0;
+            model.fill(unit, parameter, s * (size - 1) / (samples - 1), std::span{&value, 1});
+            hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(value)), hash);
+        }
+        return hash;
+    }
     /// Collective. All ranks must have said the same; the first difference is named.
     static EngineOptions agreed(const M& model, C& comm, const Optimizer& optimizer,
                                 const AnySchedule& schedule, EngineOptions options) {
@@ -200,7 +212,8 @@ private:
                                         : "by precision");
         fields.add("bucket elements", options.buckets.elements);
         fields.add("instruction set", std::string{name_of(instruction_set())});
-        for (const Unit& unit : model.units())
+        const std::vector<Unit> units = model.units();
+        for (const Unit& unit : units)
             for (const Parameter& parameter : unit.parameters) {
                 std::string shape = parameter.trainable ? "trainable" : "frozen";
                 for (const std::size_t extent : parameter.shape)
@@ -208,6 +221,12 @@ private:
                 fields.add("parameter " + parameter.name, shape);
             }
         if constexpr (DescribesItself<M>) model.describe(fields);
+        if constexpr (!BorrowingModel<M>)  // whose rank 0 gives all ranks its values
+            for (std::size_t u = 0; u < units.size(); ++u)
+                for (std::size_t p = 0; p < units[u].parameters.size(); ++p)
+                    fields.add(
+                        "initial values of " + units[u].parameters[p].name + " (hash of a few)",
+                        sampled(model, u, p, units[u].parameters[p].size()));
         require_agreement(comm, fields);
         return options;
     }

@@ -23,7 +23,7 @@ refuses 1 "zeropp: nothing.jsonl: there is no such file, expected one with an ex
 refuses 1 "zeropp: empty.jsonl: is empty, expected at least one example" \
     "${train[@]}" --model tiny --train empty.jsonl
 { head -n 2 train.jsonl; echo '{"article": "cut off'; } >broken.jsonl
-refuses 1 "zeropp: broken.jsonl: line 3, column 21: syntax error while parsing value - invalid string: missing closing quote; last read: '\"cut off', expected a JSON object" \
+refuses 1 "zeropp: broken.jsonl: line 3: column 21: syntax error while parsing value - invalid string: missing closing quote; last read: '\"cut off', expected JSON" \
     "${train[@]}" --model tiny --train broken.jsonl
 { head -n 2 train.jsonl; echo '{"article": "a", "summary": "b"}'; } >column.jsonl
 refuses 1 "zeropp: column.jsonl: line 3: has no column 'highlights', expected one; its columns are 'article', 'summary'" \

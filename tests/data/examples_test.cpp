@@ -52,21 +52,25 @@ TEST_CASE("JSON Lines: what is wrong is named with file, line and column") {
     CHECK(refusal("a.jsonl", good + "{}\n") ==
           "zeropp: a.jsonl: line 2: has no column 'in', expected one; its columns are none");
     CHECK(refusal("a.jsonl", good + good + "{\"in\": 3, \"out\": \"b\"}\n") ==
-          "zeropp: a.jsonl: line 3, column 'in': is number, expected a string");
+          "zeropp: a.jsonl: line 3: column 'in': is number, expected a string");
     CHECK(refusal("a.jsonl", "{\"in\": \"a\", \"out\": null}\n") ==
-          "zeropp: a.jsonl: line 1, column 'out': is null, expected a string");
+          "zeropp: a.jsonl: line 1: column 'out': is null, expected a string");
     CHECK(refusal("a.jsonl", good + "[1, 2]\n") ==
           "zeropp: a.jsonl: line 2: is array, expected a JSON object");
     CHECK(refusal("a.jsonl", "\n{\"in\": \"a\", \"out\"\n") ==
-          "zeropp: a.jsonl: line 2, column 18: syntax error while parsing object separator - "
+          "zeropp: a.jsonl: line 2: column 18: syntax error while parsing object separator - "
           "unexpected end of input; expected ':'");
     CHECK(refusal("a.jsonl", "{\"in\": \"\xC3\x28\", \"out\": \"b\"}\n")
-              .starts_with("zeropp: a.jsonl: line 1, column 10: syntax error while parsing value - "
+              .starts_with("zeropp: a.jsonl: line 1: column 10: syntax error while parsing value - "
                            "invalid string: ill-formed UTF-8 byte"));
     CHECK(refusal("a.jsonl", "{\"in\": \"\\ud800\", \"out\": \"b\"}\n")
-              .starts_with("zeropp: a.jsonl: line 1, column "));
+              .starts_with("zeropp: a.jsonl: line 1: column "));
     CHECK(refusal("a.jsonl", "{\"in\": \"a\", \"n\": 1e999, \"out\": \"b\"}\n")
-              .starts_with("zeropp: a.jsonl: line 1, column 1: number overflow parsing '1e999'"));
+              .starts_with("zeropp: a.jsonl: line 1: number overflow parsing '1e999'"));
+    CHECK(refusal("a.jsonl", good + "{\"in\": \"a\", \"in\": \"c\", \"out\": \"b\"}\n") ==
+          "zeropp: a.jsonl: line 2: in is given twice, expected once");
+    CHECK(refusal("a.jsonl", std::string(100'000, '[')) ==
+          "zeropp: a.jsonl: line 1: values are nested deeper than 64, expected less");
     CHECK(refusal("a.jsonl", "") == "zeropp: a.jsonl: is empty, expected at least one example");
     CHECK(refusal("a.jsonl", " \n\n") ==
           "zeropp: a.jsonl: is empty, expected at least one example");

@@ -93,6 +93,26 @@ TEST_CASE("a loader gives the batches of its rank in order") {
     }
 }
 
+TEST_CASE("a loader's epochs are whole, in any order, and after a broken off one") {
+    const zp::Seq2SeqDataset data = numbered(23);
+    zp::Sampler sampler{data.size(), {.micro = 2, .accumulation = 2, .ranks = 2}, {.seed = 4}};
+    zp::Loader loader{zp::Seq2SeqBatches{data, sampler, 1}};
+    for (const std::uint64_t epoch : {0u, 1u, 3u, 2u, 2u}) {
+        std::uint64_t index = 4 * epoch;  // 2 steps of 2 micro-steps
+        CHECK(loader.epoch(epoch).size() == 4);
+        for (const zp::Seq2SeqBatch& batch : loader.epoch(epoch)) {
+            const auto expected = sampler.take(index / 2, index % 2, 1);
+            CHECK(batch.labels[0] == static_cast<std::int32_t>(expected[0] + 10));
+            CHECK(batch.ordinals[0] == epoch * 23 + expected[0]);
+            if (++index == 4 * epoch + 3 && epoch == 3) break;
+        }
+        CHECK(index == 4 * epoch + (epoch == 3 ? 3 : 4));
+    }
+    zp::Loader endless{[](std::uint64_t, zp::Seq2SeqBatch&) {}};
+    CHECK(message_of([&] { endless.epoch(0); }) ==
+          "zeropp: Loader: epoch is asked for, expected batches that say per_epoch()");
+}
+
 TEST_CASE("corrupted batches hold the text, and differ from epoch to epoch") {
     const zp::Seq2SeqDataset data = numbered(8);
     const zp::Sampler sampler{8, {8, 1, 1}, {.shuffle = false}};

@@ -112,6 +112,22 @@ TEST_CASE("the tokenizer's files are carried along, and other files of the targe
     CHECK_FALSE(std::filesystem::exists(folder / "b/notes.txt"));
     CHECK(zp::read_text(folder / "b/mine.txt") == "kept");
     CHECK(stored_in(folder / "b") == stored_in(folder / "a"));
+    // Keys of the configurations that say nothing to us stay; weights are written in fp32.
+    zp::Json config = zp::read_json(folder / "a/config.json");
+    config["task_specific_params"]["summarization"]["prefix"] = "summarize: ";
+    config["torch_dtype"] = "bfloat16";
+    folder.write("a/config.json", config.dump());
+    zp::Json generation = zp::read_json(folder / "a/generation_config.json");
+    generation["num_beams"] = 4;
+    folder.write("a/generation_config.json", generation.dump());
+    zp::save_pretrained(second, folder / "b");
+    config["torch_dtype"] = "float32";
+    CHECK(zp::read_json(folder / "b/config.json") == config);
+    CHECK(zp::read_json(folder / "b/generation_config.json") == generation);
+    folder.write("b/generation_config.json", "[]");
+    CHECK(zp::testing::message_of([&] { zp::T5<float>::from_pretrained(folder / "b"); },
+                                  folder.path()) ==
+          "zeropp: b/generation_config.json: is array, expected an object");
     // Into the directory that it came from.
     zp::save_pretrained(second, folder / "a");
     CHECK(stored_in(folder / "b") == stored_in(folder / "a"));

@@ -209,6 +209,24 @@ TEST_CASE("ranks that were configured differently are told what differs") {
         Catch::Matchers::Contains("gradient clipping"));
 }
 
+TEST_CASE("ranks that start from other values are told which") {
+    struct FromRank : Scripted {
+        int rank = 0;
+        void fill(std::size_t, std::size_t, std::size_t first, std::span<float> out) const {
+            for (std::size_t i = 0; i < out.size(); ++i)
+                out[i] = rank != 0 && first + i == 299 ? 2.0f : 1.0f;
+        }
+    };
+    CHECK_THROWS_WITH(
+        run_ranks(2,
+                  [](ThreadComm comm) {
+                      FromRank model;
+                      model.rank = comm.rank();
+                      Trainer trainer{model, comm};
+                  }),
+        Catch::Matchers::Contains("start-up: initial values of a (hash of a few) is"));
+}
+
 TEST_CASE("your own arrays stay readable after each step and start from those of rank 0") {
     std::vector<std::vector<float>> seen(3);
     run_ranks(3, [&](ThreadComm comm) {

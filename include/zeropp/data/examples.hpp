@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file Reads pairs of source and target text from JSONL and CSV files. The one header of data/
-/// that needs a JSON library.
+/// \file Reads pairs of source and target text from JSONL and CSV files.
 #pragma once
 
 #include <algorithm>
@@ -11,9 +10,8 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/json.hpp>
 #include <zeropp/data/csv.hpp>
 #include <zeropp/data/dataset.hpp>
 
@@ -40,7 +38,7 @@ inline std::string listed(const std::vector<std::string>& names) {
     return text.empty() ? "none" : text;
 }
 
-inline std::string text_of(const nlohmann::json& object, const std::string& column,
+inline std::string text_of(const Json& object, const std::string& column,
                            const std::string& where) {
     const auto found = object.find(column);
     if (found == object.end()) {
@@ -49,7 +47,7 @@ inline std::string text_of(const nlohmann::json& object, const std::string& colu
         fail(Errc::config, where, ": has no column '", column, "', expected one; its columns are ",
              listed(names));
     }
-    require(found->is_string(), Errc::config, where, ", column '", column, "': is ",
+    require(found->is_string(), Errc::config, where, ": column '", column, "': is ",
             found->type_name(), ", expected a string");
     return found->get<std::string>();
 }
@@ -61,19 +59,7 @@ void read_jsonl(std::istream& stream, const std::string& name, const TextColumns
     for (std::string line; std::getline(stream, line);) {
         const std::string where = name + ": line " + std::to_string(++number);
         if (line.find_first_not_of(" \t\r") == line.npos) continue;
-        nlohmann::json object;
-        try {
-            object = nlohmann::json::parse(line);
-        } catch (const nlohmann::json::exception& error) {
-            // "[json.exception.parse_error.101] parse error at line 1, column 9: syntax error ..."
-            const auto* parse = dynamic_cast<const nlohmann::json::parse_error*>(&error);
-            std::string what = error.what();
-            what.erase(0, what.find("] ") + 2);
-            if (what.starts_with("parse error")) what.erase(0, what.find(": ") + 2);
-            fail(Errc::config, where, ", column ",
-                 parse ? std::max(parse->byte, std::size_t{1}) : 1, ": ", what,
-                 what.find("; expected ") == what.npos ? ", expected a JSON object" : "");
-        }
+        const Json object = parse_json(line, where);
         require(object.is_object(), Errc::config, where, ": is ", object.type_name(),
                 ", expected a JSON object");
         TextExample example{text_of(object, columns.source, where), {}};

@@ -167,8 +167,8 @@ inline T5Config read_t5_config(const std::filesystem::path& path) {
     return parse_t5_config(read_text(path), path.string());
 }
 
-/// The text of a config.json.
-inline std::string config_json(const T5Config& config) {
+/// The text of a config.json. `carried`: the source's, whose other keys stay.
+inline std::string config_json(const T5Config& config, Json carried = Json::object()) {
     const bool gated = config.feed_forward_proj == T5Config::FeedForward::gated_gelu;
     // A float's own digits, not those of the double beside it.
     const auto number = [](float value) {
@@ -176,7 +176,7 @@ inline std::string config_json(const T5Config& config) {
         append_text(text, value);
         return std::strtod(text.c_str(), nullptr);
     };
-    const Json json{
+    carried.update({
         {"architectures", Json::array({"T5ForConditionalGeneration"})},
         {"model_type", "t5"},
         {"is_encoder_decoder", true},
@@ -201,16 +201,18 @@ inline std::string config_json(const T5Config& config) {
         {"decoder_start_token_id", config.decoder_start_token_id},
         {"tie_word_embeddings", config.tie_word_embeddings},
         {"scale_decoder_outputs", config.scale_decoder_outputs},
-    };
-    return json.dump(2) + "\n";
+    });
+    for (const char* key : {"dtype", "torch_dtype"})  // what is written is the fp32 master
+        if (carried.contains(key)) carried[key] = "float32";
+    return carried.dump(2) + "\n";
 }
 
-/// The text of a generation_config.json.
-inline std::string generation_config_json(const T5Config& config) {
-    const Json json{{"decoder_start_token_id", config.decoder_start_token_id},
+/// The text of a generation_config.json. `carried`: the source's, whose other keys stay.
+inline std::string generation_config_json(const T5Config& config, Json carried = Json::object()) {
+    carried.update({{"decoder_start_token_id", config.decoder_start_token_id},
                     {"eos_token_id", config.eos_token_id},
-                    {"pad_token_id", config.pad_token_id}};
-    return json.dump(2) + "\n";
+                    {"pad_token_id", config.pad_token_id}});
+    return carried.dump(2) + "\n";
 }
 
 /// The models of Raffel et al. (t5-*), of their second generation (t5-v1_1-*), and flan-t5-*.

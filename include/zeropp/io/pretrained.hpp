@@ -44,8 +44,10 @@ inline TokenizerFiles tokenizer_files(const std::filesystem::path& directory) {
 /// published is removed again, with the directory if it was made for it.
 class PretrainedFiles {
 public:
+    /// `source`: the directory that the model came from, or none.
     PretrainedFiles(const std::filesystem::path& folder, const T5Config& config,
-                    const std::vector<Unit>& units, const TokenizerFiles& tokenizer)
+                    const std::vector<Unit>& units, const std::filesystem::path& source,
+                    const TokenizerFiles& tokenizer)
         : folder_{folder} {
         std::error_code error;
         made_.path = folder_;
@@ -58,8 +60,12 @@ public:
                 entries.push_back({parameter.name, parameter.shape});
         weights_ =
             std::make_unique<SafetensorsWriter>(folder_ / "model.safetensors", std::move(entries));
-        add("config.json", config_json(config));
-        add("generation_config.json", generation_config_json(config));
+        const auto carried = [&](const char* name) {
+            return source.empty() ? Json::object() : read_json_object_if_any(source / name);
+        };
+        add("config.json", config_json(config, carried("config.json")));
+        add("generation_config.json",
+            generation_config_json(config, carried("generation_config.json")));
         for (const auto& [name, bytes] : tokenizer) add(name, bytes);
     }
     void append(const Parameter& parameter, std::span<const float> values) {
@@ -98,10 +104,11 @@ private:
 
 }  // namespace detail
 
-/// Collective: gathers the fp32 master as `for_each_weight` does; rank 0 writes config.json,
-/// generation_config.json, model.safetensors, and the tokenizer's files of the directory that the
-/// model came from. Where there is no room for all of it nothing changes; a machine that stops
-/// within the renames at the end leaves the old weights beside newer small files.
+/// Collective: gathers the fp32 master as `for_each_weight` does; rank 0 writes config.json and
+/// generation_config.json with every key of the directory that the model came from,
+/// model.safetensors, and that directory's tokenizer files. Where there is no room for all of it
+/// nothing changes; a machine that stops within the renames at the end leaves the old weights
+/// beside newer small files.
 template <Element E, class D, class P, class C, class... Policies>
 void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
                      const std::filesystem::path& folder) {
@@ -109,7 +116,8 @@ void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
     std::unique_ptr<detail::PretrainedFiles> files;
     if (trainer.comm().rank() == 0)
         files = std::make_unique<detail::PretrainedFiles>(
-            folder, model.config(), model.units(), detail::tokenizer_files(model.directory()));
+            folder, model.config(), model.units(), model.directory(),
+            detail::tokenizer_files(model.directory()));
     trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
         files->append(parameter, values);
     });
@@ -122,7 +130,7 @@ template <Element E, class D, class P>
 void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& folder,
                      const TokenizerFiles& tokenizer) {
     const std::vector<Unit> units = model.units();
-    detail::PretrainedFiles files{folder, model.config(), units, tokenizer};
+    detail::PretrainedFiles files{folder, model.config(), units, model.directory(), tokenizer};
     std::array<float, 4096> values;
     for (std::size_t u = 0; u < units.size(); ++u)
         for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {

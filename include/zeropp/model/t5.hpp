@@ -20,6 +20,7 @@
 #include <zeropp/device/arena.hpp>
 #include <zeropp/device/host.hpp>
 #include <zeropp/device/onednn.hpp>
+#include <zeropp/format/json.hpp>
 #include <zeropp/format/t5_config.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/model/t5_layout.hpp>
@@ -55,6 +56,7 @@ public:
     static T5 from_pretrained(const std::filesystem::path& directory, T5Options options = {}) {
         T5Config config = read_t5_config(directory / "config.json");
         T5StoredWeights weights{directory, config};
+        read_json_object_if_any(directory / "generation_config.json");  // refused before training
         return {config, std::move(weights), options, directory};
     }
     /// Hugging Face's initialisation.
