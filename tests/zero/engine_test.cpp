@@ -7,7 +7,7 @@
 #include <zeropp/comm/self.hpp>
 
 #include "support/catch.hpp"
-#include "zero/training.hpp"
+#include "zero/trained.hpp"
 
 using namespace zeropp;
 using namespace zeropp::testing;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file The law that the library rests on: all stages leave the same bits.
+#include <zeropp/comm/self.hpp>
+
 #include "support/catch.hpp"
-#include "zero/training.hpp"
+#include "zero/trained.hpp"
 
 using namespace zeropp;
 using namespace zeropp::testing;
@@ -68,6 +70,17 @@ TEST_CASE("all stages leave the same bits with odd sizes and any bucket size", "
     for (const std::size_t width : {1, 7, 31})
         for (const std::size_t bucket : {std::size_t{1}, std::size_t{300}, std::size_t{1} << 20})
             stages_agree<AdamW, float>({.world = 3, .steps = 2, .bucket = bucket, .width = width});
+}
+
+TEST_CASE("a world of one leaves the same bits as one thread rank", "[law]") {
+    const Settings settings{.world = 1, .accumulation = {2, Reduce::every_micro_step}};
+    SelfComm comm;
+    Result whole{1}, sharded{1};
+    train_rank<Zero<0>, AdamW, float>(comm, settings, AdamW{}, whole);
+    train_rank<Zero<3>, AdamW, float>(comm, settings, AdamW{}, sharded);
+    const Result thread = train<Zero<2>, AdamW>(settings);
+    CHECK(whole.same_values(thread));
+    CHECK(sharded.same_values(thread));
 }
 
 TEST_CASE("the bucket size does not change what a world of one leaves") {

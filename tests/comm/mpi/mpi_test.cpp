@@ -6,10 +6,8 @@
 
 #include "laws/communicator_laws.hpp"
 #include "support/catch.hpp"
-#include "support/mlp.hpp"
 
 using namespace zeropp;
-using namespace zeropp::testing;
 
 TEST_CASE("MPI ranks obey the laws", "[law]") {
     CHECK(laws::check_communicator(MpiComm{}) == "");
@@ -90,41 +88,6 @@ TEST_CASE("more operations than are kept, and a message that arrives after all o
     CHECK(late == (first && !last ? 5 : 0));
     for (std::size_t i = 0; i < all.size(); ++i)
         if (all[i] != static_cast<int>(i) % comm.size()) FAIL("gather " << i);
-}
-
-namespace {
-
-template <class S, Communicator C>
-std::uint64_t hash_after_training(C comm) {
-    Mlp<Bf16> model{31};
-    Trainer trainer{
-        model,        comm,
-        S{},          AdamW{.lr = 1e-2f},
-        Buckets{300}, Accumulation{.steps = 2, .reduce = Accumulation::Reduce::once_a_step}};
-    for (int s = 0; s < 20; ++s)
-        trainer.step(
-            MlpBatch{.seed = static_cast<std::uint64_t>(1 + s * comm.size() + comm.rank())});
-    std::uint64_t hash = 0;
-    trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
-        hash = hash_of({reinterpret_cast<const char*>(values.data()), values.size_bytes()}, hash);
-    });
-    return hash;
-}
-
-}  // namespace
-
-TEST_CASE("processes leave the same bits as threads at every stage", "[law]") {
-    MpiComm comm;
-    const std::uint64_t hashes[] = {
-        hash_after_training<Zero<0>>(comm), hash_after_training<Zero<1>>(comm),
-        hash_after_training<Zero<2>>(comm), hash_after_training<Zero<3>>(comm)};
-    if (comm.rank() != 0) return;
-    std::uint64_t of_threads = 0;
-    run_ranks(comm.size(), [&](ThreadComm threads) {
-        const std::uint64_t hash = hash_after_training<Zero<2>>(threads);
-        if (threads.rank() == 0) of_threads = hash;
-    });
-    for (const std::uint64_t hash : hashes) CHECK(hash == of_threads);
 }
 
 TEST_CASE("a trainer that is gone takes back the workspace that it lent") {
