@@ -12,6 +12,7 @@
 
 #include <zeropp/comm/thread.hpp>
 #include <zeropp/core/rng.hpp>
+#include <zeropp/format/t5_presets.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/observe/process_memory.hpp>
 #include <zeropp/trainer.hpp>

@@ -8,6 +8,7 @@
 #include <zeropp/data/train_tokenizer.hpp>
 #include <zeropp/format/json.hpp>
 #include <zeropp/format/t5_config.hpp>
+#include <zeropp/format/t5_presets.hpp>
 #include <zeropp/io/pretrained.hpp>
 #include <zeropp/model/t5.hpp>
 

@@ -91,8 +91,13 @@ private:
         std::int64_t stop = 0;
     };
     Pulse exchange(std::int64_t tokens) {
+        const Pulse mine{tokens, StopSignal::requested()};
+        control_
+            .all_gather(std::as_bytes(std::span{&mine, 1}),
+                        std::as_writable_bytes(std::span{pulses_}))
+            .wait();
         Pulse sum;
-        for (const Pulse& pulse : gathered(control_, Pulse{tokens, StopSignal::requested()})) {
+        for (const Pulse& pulse : pulses_) {
             sum.tokens += pulse.tokens;
             sum.stop += pulse.stop;
         }
@@ -181,6 +186,7 @@ private:
     std::unique_ptr<zeropp::Loader> loader_;
     std::size_t rank_, ranks_, micro_;
     std::uint64_t sent_ = 0;  ///< bytes of the steps
+    std::vector<Pulse> pulses_ = std::vector<Pulse>(ranks_);
     std::vector<std::uint64_t> planned_;
     std::vector<zeropp::Seq2SeqExample> examples_;
     zeropp::Seq2SeqBatch batch_;                        ///< of validation

@@ -26,6 +26,10 @@ TEST_CASE("broken JSON is refused with file and place") {
     CHECK(refusal("[1e999]") == "zeropp: x.json: number overflow parsing '1e999', expected JSON");
     CHECK(refusal(" \n") == "zeropp: x.json: is empty, expected JSON");
     CHECK(refusal("{\"a\": \"\xff\"}").find("x.json: column 8: ") != std::string::npos);
+    CHECK(refusal("\"" + std::string(1'000'000, 'x')) ==
+          "zeropp: x.json: column 1000002: syntax error while parsing value - invalid string: "
+          "missing closing quote; last read: '\"" +
+              std::string(47, 'x') + "..., expected JSON");
     CHECK(refusal("{} {}").find("expected end of input") != std::string::npos);
 }
 

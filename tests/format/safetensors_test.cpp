@@ -7,6 +7,7 @@
 
 #include <zeropp/core/rng.hpp>
 #include <zeropp/format/safetensors.hpp>
+#include <zeropp/format/safetensors_writer.hpp>
 #include <zeropp/format/stored_weights.hpp>
 
 #include "support/catch.hpp"

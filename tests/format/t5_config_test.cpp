@@ -1,6 +1,7 @@
 #include <string>
 
 #include <zeropp/format/t5_config.hpp>
+#include <zeropp/format/t5_presets.hpp>
 
 #include "support/catch.hpp"
 #include "support/temporary.hpp"

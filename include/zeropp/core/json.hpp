@@ -88,6 +88,10 @@ inline Json parse_json(std::string_view text, const std::string& name) {
         std::string what = error.what();
         what.erase(0, what.find("] ") + 2);
         if (what.starts_with("parse error")) what.erase(0, what.find(": ") + 2);
+        const std::size_t read = what.find("last read: ");  // all of a text that does not end
+        const std::size_t most = 60, expected = what.rfind("; expected ");
+        if (read < expected && std::min(expected, what.size()) - read > most)
+            what.replace(read + most, std::min(expected, what.size()) - read - most, "...");
         fail(Errc::config, name, ": ", place, what,
              what.find("; expected ") == std::string::npos ? ", expected JSON" : "");
     }

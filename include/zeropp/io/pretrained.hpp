@@ -15,7 +15,7 @@
 #include <zeropp/core/error.hpp>
 #include <zeropp/format/file.hpp>
 #include <zeropp/format/json.hpp>
-#include <zeropp/format/safetensors.hpp>
+#include <zeropp/format/safetensors_writer.hpp>
 #include <zeropp/format/t5_config.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/model/t5.hpp>

@@ -14,6 +14,7 @@
 #include <zeropp/core/plan.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/schedule.hpp>
+#include <zeropp/zero/exchange.hpp>
 #include <zeropp/zero/gradients.hpp>
 #include <zeropp/zero/parameters.hpp>
 #include <zeropp/zero/state.hpp>
@@ -38,14 +39,8 @@ public:
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
           state_{layout_, state_plan_, S::shards_optimizer, device},
-          exchange_memory_{"communication", state_plan_.exchange + workspace(), device} {
-        const std::size_t doubles = StatePlan::exchange_doubles(layout_);
-        mine_ = exchange_memory_.template take<double>(doubles);
-        all_ = exchange_memory_.template take<double>(doubles *
-                                                      static_cast<std::size_t>(comm_.size()));
-        if (workspace() != 0)
-            comm_.use_workspace(exchange_memory_.template take<std::byte>(workspace()));
-    }
+          exchange_{comm_, StatePlan::exchange_doubles(layout_), state_plan_.exchange, workspace(),
+                    device} {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     /// Peers may still be reading this rank's memory: it stays until they are done or gone.
@@ -54,8 +49,6 @@ public:
             settle();
         } catch (...) {  // the world has failed, and says so where the failure is
         }
-        if (workspace() != 0)
-            comm_.use_workspace({});  // a peer in use lends its own again, or none
     }
 
     std::span<const E> use(std::size_t unit) override { return parameters_.use(unit); }
@@ -156,13 +149,13 @@ public:
 
     /// Collective: the mean over all ranks' tokens.
     Loss combine(Loss loss) {
-        mine_[0] = loss.mean * static_cast<double>(loss.tokens);
-        mine_[1] = static_cast<double>(loss.tokens);
-        exchange();
+        exchange_.mine()[0] = loss.mean * static_cast<double>(loss.tokens);
+        exchange_.mine()[1] = static_cast<double>(loss.tokens);
+        exchange_();
         double sum = 0, tokens = 0;
         for (int r = 0; r < comm_.size(); ++r) {
-            sum += of_rank(r)[0];
-            tokens += of_rank(r)[1];
+            sum += exchange_.of_rank(r)[0];
+            tokens += exchange_.of_rank(r)[1];
         }
         return {.mean = tokens > 0 ? sum / tokens : 0, .tokens = static_cast<std::int64_t>(tokens)};
     }
@@ -180,11 +173,11 @@ public:
     std::int64_t skipped() const noexcept { return skipped_; }
     std::size_t bytes_used() const {
         return parameters_.bytes_used() + gradients_.bytes_used() + state_.bytes_used() +
-               exchange_memory_.used();
+               exchange_.bytes_used();
     }
     std::size_t bytes_reserved() const {
         return parameters_.bytes_reserved() + gradients_.bytes_reserved() +
-               state_.bytes_reserved() + exchange_memory_.capacity();
+               state_.bytes_reserved() + exchange_.bytes_reserved();
     }
 
 private:
@@ -204,54 +197,38 @@ private:
     /// `model_bytes`: what the model allocates beside it.
     MemoryPlan checked_plan(std::size_t model_bytes) const {
         MemoryPlan plan = state_plan_.table(O::slots, workspace());
-        const std::size_t total = plan.total() + model_bytes;
-        if (options_.memory.bytes != 0 && total > options_.memory.bytes) {
-            std::string stages;
-            const StageFlags all[] = {flags_of<Zero<0>>, flags_of<Zero<1>>, flags_of<Zero<2>>,
-                                      flags_of<Zero<3>>};
-            for (int n = 0; n < 4; ++n) {
-                const GradientPlan how{all[n], dtype_of<E>, options_};
-                const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), all[n], how};
-                if (other.table(O::slots, workspace()).total() + model_bytes <=
-                    options_.memory.bytes)
-                    stages += (stages.empty() ? "" : ", ") + std::to_string(n);
-            }
-            fail(Errc::device, "Trainer: the plan of rank ", comm_.rank(), " is ", total,
-                 " bytes, expected at most ", options_.memory.bytes, " (",
-                 total - options_.memory.bytes, " too many); ",
-                 stages.empty() ? "no stage would fit, use more ranks or a smaller model"
-                                : "it would fit with stage " + stages);
-        }
+        require_within(
+            options_.memory, comm_.rank(), plan.total() + model_bytes, [&](StageFlags stage) {
+                const GradientPlan how{stage, dtype_of<E>, options_};
+                const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), stage, how};
+                return other.table(O::slots, workspace()).total() + model_bytes;
+            });
         return plan;
     }
 
-    std::span<const double> of_rank(int rank) const {
-        return all_.subspan(mine_.size() * static_cast<std::size_t>(rank), mine_.size());
-    }
-    void exchange() { comm_.all_gather(std::as_bytes(mine_), std::as_writable_bytes(all_)).wait(); }
-
     Step update() {
         const std::size_t buckets = layout_.buckets().size();
+        const std::span<double> mine = exchange_.mine();
         gradients_.typed([&](auto tag) {
             using G = decltype(tag);
             for (std::size_t b = 0; b < buckets; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
-                mine_[b] = bucket.trainable ? sum_of_squares<G>(bucket, first_of_shard(b),
-                                                                gradients_.template shard<G>(b))
-                                            : 0;
+                mine[b] = bucket.trainable ? sum_of_squares<G>(bucket, first_of_shard(b),
+                                                               gradients_.template shard<G>(b))
+                                           : 0;
             }
         });
-        mine_[buckets] = loss_;
-        mine_[buckets + 1] = static_cast<double>(tokens_);
-        exchange();
+        mine[buckets] = loss_;
+        mine[buckets + 1] = static_cast<double>(tokens_);
+        exchange_();
 
         Step step{.index = index_};
         double squares = 0, loss = 0, tokens = 0;
         for (std::size_t b = 0; b < buckets; ++b)
-            for (int r = 0; r < comm_.size(); ++r) squares += of_rank(r)[b];
+            for (int r = 0; r < comm_.size(); ++r) squares += exchange_.of_rank(r)[b];
         for (int r = 0; r < comm_.size(); ++r) {
-            loss += of_rank(r)[buckets];
-            tokens += of_rank(r)[buckets + 1];
+            loss += exchange_.of_rank(r)[buckets];
+            tokens += exchange_.of_rank(r)[buckets + 1];
         }
         step.loss = loss / comm_.size();
         step.tokens = static_cast<std::int64_t>(tokens);
@@ -297,12 +274,12 @@ private:
                         first = static_cast<double>(bucket.full_offset + first_of_shard(b) + i);
             }
         });
-        mine_[0] = first;
-        exchange();
+        exchange_.mine()[0] = first;
+        exchange_();
         int rank = 0;
         for (int r = 1; r < comm_.size(); ++r)
-            if (of_rank(r)[0] < of_rank(rank)[0]) rank = r;
-        const auto at = static_cast<std::size_t>(of_rank(rank)[0]);
+            if (exchange_.of_rank(r)[0] < exchange_.of_rank(rank)[0]) rank = r;
+        const auto at = static_cast<std::size_t>(exchange_.of_rank(rank)[0]);
         step.skipped = true;
         step.non_finite = name_at(at) + " (shard of rank " + std::to_string(rank) + ")";
         ++skipped_;
@@ -333,8 +310,7 @@ private:
     ParameterStore<E, S, C, D> parameters_;
     GradientStore<E, S, C, D> gradients_;
     OptimizerState<E, O, D> state_;
-    Arena<D> exchange_memory_;
-    std::span<double> mine_, all_;
+    Exchange<C, D> exchange_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;
     bool backward_ = false;

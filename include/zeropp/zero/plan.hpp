@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -122,5 +124,21 @@ struct StatePlan {
         return rows;
     }
 };
+
+/// Refuses `total` bytes above the limit: says by how many, and which stages would fit.
+template <class TotalOf>
+void require_within(MemoryLimit limit, int rank, std::size_t total, TotalOf total_of) {
+    if (limit.bytes == 0 || total <= limit.bytes) return;
+    std::string stages;
+    const StageFlags all[] = {flags_of<Zero<0>>, flags_of<Zero<1>>, flags_of<Zero<2>>,
+                              flags_of<Zero<3>>};
+    for (int n = 0; n < 4; ++n)
+        if (total_of(all[n]) <= limit.bytes)
+            stages += (stages.empty() ? "" : ", ") + std::to_string(n);
+    fail(Errc::device, "Trainer: the plan of rank ", rank, " is ", total,
+         " bytes, expected at most ", limit.bytes, " (", total - limit.bytes, " too many); ",
+         stages.empty() ? "no stage would fit, use more ranks or a smaller model"
+                        : "it would fit with stage " + stages);
+}
 
 }  // namespace zeropp

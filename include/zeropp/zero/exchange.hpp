@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What ranks tell each other at the end of a step: a few doubles each.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include <zeropp/comm/concepts.hpp>
+#include <zeropp/device/arena.hpp>
+
+namespace zeropp {
+
+/// Owns the arena "communication": the doubles, and the workspace that it lends the communicator
+/// for as long as it lives.
+template <Communicator C, Device D>
+class Exchange {
+public:
+    Exchange(C& comm, std::size_t doubles, std::size_t arena_bytes, std::size_t workspace, D device)
+        : comm_{comm},
+          memory_{"communication", arena_bytes + workspace, device},
+          mine_{memory_.template take<double>(doubles)},
+          all_{memory_.template take<double>(doubles * static_cast<std::size_t>(comm.size()))},
+          lends_{workspace != 0} {
+        if (lends_) comm_.use_workspace(memory_.template take<std::byte>(workspace));
+    }
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+    ~Exchange() {
+        if (lends_) comm_.use_workspace({});  // a peer in use lends its own again, or none
+    }
+
+    std::span<double> mine() const noexcept { return mine_; }
+    /// Collective. Sends (W-1) times `mine()`.
+    void operator()() {
+        comm_.all_gather(std::as_bytes(mine_), std::as_writable_bytes(all_)).wait();
+    }
+    /// What `rank` told in the last exchange.
+    std::span<const double> of_rank(int rank) const {
+        return all_.subspan(mine_.size() * static_cast<std::size_t>(rank), mine_.size());
+    }
+    std::size_t bytes_used() const { return memory_.used(); }
+    std::size_t bytes_reserved() const { return memory_.capacity(); }
+
+private:
+    C& comm_;
+    Arena<D> memory_;
+    std::span<double> mine_, all_;
+    bool lends_;
+};
+
+}  // namespace zeropp
