@@ -33,7 +33,15 @@ TEST_CASE("the variables of each launcher are read, RANK before the others") {
     CHECK(open_mpi.world_size == 4);
     CHECK(open_mpi.local_rank == 1);
     CHECK(open_mpi.source == "Open MPI");
-    CHECK(from({{"SLURM_PROCID", "5"}, {"SLURM_NTASKS", "8"}}).rank == 5);
+    CHECK(from({{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "5"}, {"SLURM_NTASKS", "8"}}).rank == 5);
+    // A batch script, and what mpirun starts from one.
+    CHECK(from({{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "8"}}).world_size == 1);
+    CHECK(from({{"SLURM_STEP_ID", "1"},
+                {"SLURM_PROCID", "0"},
+                {"SLURM_NTASKS", "2"},
+                {"OMPI_COMM_WORLD_RANK", "3"},
+                {"OMPI_COMM_WORLD_SIZE", "4"}})
+              .rank == 3);
     CHECK(from({{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}).source == "PMI");
     CHECK(from({{"RANK", "2"}, {"WORLD_SIZE", "3"}, {"PMI_RANK", "1"}, {"PMI_SIZE", "2"}}).rank ==
           2);
@@ -44,6 +52,7 @@ TEST_CASE("Kubeflow's variables of a node are read before Slurm's, and need LOCA
                                    {"PET_NODE_RANK", "2"},
                                    {"PET_MASTER_ADDR", "job-node-0-0"},
                                    {"PET_MASTER_PORT", "29400"},
+                                   {"SLURM_STEP_ID", "0"},
                                    {"SLURM_PROCID", "5"},
                                    {"SLURM_NTASKS", "8"}});
     CHECK(node.source == "Kubeflow");

@@ -24,13 +24,14 @@ namespace detail {
 struct LauncherNames {
     const char *source, *rank, *world_size, *local_rank;
 };
-/// In the order in which they are believed. A variable that a launcher does not set is "".
+/// In the order in which they are believed. What mpirun says of a process comes before what a
+/// cluster's node says, which mpirun's processes inherit.
 inline constexpr std::array launchers{
     LauncherNames{"RANK", "RANK", "WORLD_SIZE", "LOCAL_RANK"},
-    LauncherNames{"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"},
     LauncherNames{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
                   "OMPI_COMM_WORLD_LOCAL_RANK"},
     LauncherNames{"PMI", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+    LauncherNames{"Slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"},
 };
 
 inline int integer_variable(const char* name, const std::string& text) {
@@ -74,8 +75,10 @@ Environment environment_from(Lookup lookup) {
         require(!rank || world || std::string_view{names.rank} != "RANK", Errc::config,
                 "environment: RANK is ", rank.value_or(""),
                 " and WORLD_SIZE is not set, expected both");
-        if (std::string_view{names.source} == "Slurm" && detail::read_kubeflow(lookup, result))
-            break;
+        if (std::string_view{names.source} == "Slurm") {
+            if (detail::read_kubeflow(lookup, result)) break;
+            if (!lookup("SLURM_STEP_ID")) continue;  // a batch script, which no srun started
+        }
         if (!rank || !world) continue;
         result.rank = detail::integer_variable(names.rank, *rank);
         result.world_size = detail::integer_variable(names.world_size, *world);
