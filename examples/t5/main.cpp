@@ -216,6 +216,14 @@ int main(int argc, char** argv) {
     }
     try {
         app.parse(argc, argv);
+    } catch (const CLI::ArgumentMismatch& error) {
+        // "--lr: At Most 1 required but received 2"
+        const std::string text = error.what(), name = text.substr(0, text.find(':'));
+        const bool twice = text.find("At Most 1") != text.npos;
+        std::fprintf(
+            stderr, "zeropp: command line: %s; see zeropp-t5 --help\n",
+            twice ? (name + " is given more than once, expected once").c_str() : text.c_str());
+        return 2;
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);  // --help
         std::fprintf(stderr, "zeropp: command line: %s; see zeropp-t5 --help\n", error.what());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -33,14 +34,30 @@ inline void require_writable(const std::filesystem::path& path, const std::strin
     require_writable_place(std::filesystem::absolute(path).parent_path(), flag, path);
 }
 
+/// The path, or the nearest one above it that there is.
+inline std::filesystem::path nearest_folder(const std::filesystem::path& path) {
+    std::error_code error;
+    std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
+    while (!std::filesystem::exists(folder, error) && folder.has_relative_path())
+        folder = folder.parent_path();
+    return folder;
+}
+
 /// For a directory that is to be written: it, or the nearest one above it that there is, is tried.
 inline void require_writable_folder(const std::filesystem::path& path, const std::string& flag) {
     std::error_code error;
     zeropp::require(
         !std::filesystem::exists(path, error) || std::filesystem::is_directory(path, error),
         zeropp::Errc::io, flag, " ", path.string(), ": is a file, expected a directory or nothing");
-    std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
-    while (!std::filesystem::exists(folder, error) && folder.has_relative_path())
-        folder = folder.parent_path();
-    require_writable_place(folder, flag, path);
+    require_writable_place(nearest_folder(path), flag, path);
+}
+
+/// `bytes`: of what will be written to `path`, beside what is there until it is whole.
+inline void require_space(const std::filesystem::path& path, const std::string& flag,
+                          std::uintmax_t bytes) {
+    std::error_code error;
+    const std::filesystem::space_info space = std::filesystem::space(nearest_folder(path), error);
+    zeropp::require(error || space.available >= bytes, zeropp::Errc::io, flag, " ", path.string(),
+                    ": ", space.available, " bytes are free there, expected at least ", bytes,
+                    " for the model");
 }

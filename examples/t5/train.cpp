@@ -61,6 +61,12 @@ std::string decide_precision(zp::Config& config, const TrainOptions& options) {
                   : "fp32, because this processor does not multiply bf16 natively";
 }
 
+void require_texts(const zp::Seq2SeqDataset& texts, const std::string& file) {
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        zp::require(texts[i].source.size() >= 2, zp::Errc::config, file, ": example ", i + 1,
+                    " has an empty source, expected a text to corrupt");
+}
+
 /// Each text corrupted once and for all, so that every validation measures the same.
 zp::Seq2SeqDataset corrupted(const zp::Seq2SeqDataset& texts, const zp::SpanCorruption& corruption,
                              std::uint64_t seed) {
@@ -94,6 +100,8 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
         run.validation = zp::read_dataset(*options.validation, tokenizer, format, threads);
     run.max_target_length = options.text.max_target_length;
     if (run.corrupts()) {
+        require_texts(run.train, options.train);
+        if (options.validation) require_texts(run.validation, *options.validation);
         run.corruption.first_sentinel = tokenizer.extra_id(0);
         run.max_target_length =
             run.corruption.target_length(std::max<std::size_t>(2, format.max_source_length - 1));

@@ -22,6 +22,7 @@
 #include <zeropp/observe/progress.hpp>
 #include <zeropp/trainer.hpp>
 
+#include "output.hpp"
 #include "stop_signal.hpp"
 #include "train_run.hpp"
 
@@ -32,6 +33,13 @@ std::vector<T> gathered(Comm& comm, const T& mine) {
     comm.all_gather(std::as_bytes(std::span{&mine, 1}), std::as_writable_bytes(std::span{all}))
         .wait();
     return all;
+}
+
+std::size_t parameters_of(const auto& model) {
+    std::size_t count = 0;
+    for (const zeropp::Unit& unit : model.units())
+        for (const zeropp::Parameter& parameter : unit.parameters) count += parameter.size();
+    return count;
 }
 
 template <class Trainer, class Comm>
@@ -161,15 +169,11 @@ private:
         for (const auto& sink : sinks_) sink->on(event);
     }
     std::string description() const {
-        std::size_t parameters = 0;
-        for (const zeropp::Unit& unit : trainer_.model().units())
-            for (const zeropp::Parameter& parameter : unit.parameters)
-                parameters += parameter.size();
         char text[256];
         std::snprintf(text, sizeof text,
                       "%.1f million parameters on %d %s rank%s, ZeRO stage %d, %lld steps of %lld "
                       "examples; %s",
-                      static_cast<double>(parameters) * 1e-6, comm_.size(),
+                      static_cast<double>(parameters_of(trainer_.model())) * 1e-6, comm_.size(),
                       std::string{comm_.name()}.c_str(), comm_.size() == 1 ? "" : "s",
                       Trainer::Stage::number, static_cast<long long>(run_.steps),
                       static_cast<long long>(run_.sizes.train), run_.precision.c_str());
@@ -203,6 +207,8 @@ bool train_rank(const TrainRun& run, Comm& comm) {
                              .seed = options.seed};
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
+    if (comm.rank() == 0)
+        require_space(options.output, "--output", parameters_of(model) * sizeof(float));
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
         zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
         TrainLoop loop{run, trainer, comm};

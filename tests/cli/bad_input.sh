@@ -16,8 +16,11 @@ refuses 2 "zeropp: command line: --zero: 4 is given, expected 0 to 3; see zeropp
 refuses 2 "zeropp: command line: --steps excludes --epochs; see zeropp-t5 --help" \
     "${train[@]}" "${good[@]}" --epochs 2
 
+refuses 2 "zeropp: command line: --lr is given more than once, expected once; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --lr 1 --lr 2
+
 # ---- text
-refuses 1 "zeropp: nothing.jsonl: there is no such file, expected one with an example a line" \
+refuses 1 "zeropp: nothing.jsonl: No such file or directory, expected a file with an example a line" \
     "${train[@]}" --model tiny --train nothing.jsonl
 : >empty.jsonl
 refuses 1 "zeropp: empty.jsonl: is empty, expected at least one example" \
@@ -33,6 +36,12 @@ refuses 1 "zeropp: column.jsonl: line 3: has no column 'highlights', expected on
 head -n 3 train.jsonl >few.jsonl
 refuses 1 "zeropp: Sampler: 3 examples are less than one step takes, expected at least 4 (2 a micro-step and rank x 1 micro-steps x 2 ranks); use a smaller batch or more data" \
     "${train[@]}" --model tiny --train few.jsonl --ranks 2
+
+refuses 1 "zeropp: tiny: is a directory, expected a file with an example a line" \
+    "${train[@]}" --model tiny --train tiny
+{ head -n 2 train.jsonl; echo '{"article": "", "highlights": "b"}'; } >no_text.jsonl
+refuses 1 "zeropp: no_text.jsonl: example 3 has an empty source, expected a text to corrupt" \
+    "${train[@]}" "${good[@]}" --validation no_text.jsonl --objective span-corruption
 
 # ---- the model
 model() { # NAME: a copy of the tiny model to spoil
@@ -95,6 +104,12 @@ refuses 1 "zeropp: --json folder: is a directory, expected a file" \
     "$t5" eval --model tiny --data train.jsonl --json folder
 refuses 1 "zeropp: --output folder: is a directory, expected a file" \
     "$t5" generate --model tiny --data train.jsonl --output folder
+# A file system that is too small for the model: found before training.
+if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=40k tmpfs small 2>/dev/null; then
+    refuses 1 "zeropp: --output small/out: 40960 bytes are free there, expected at least 71648 for the model" \
+        "$t5" train "${good[@]}" --steps 2 --output small/out
+    umount small
+fi
 # A directory that this user may not write; one that may be, within one that may not.
 chmod 755 . && mkdir locked locked/open && chmod 777 locked/open && chmod 555 locked
 nobody=()
@@ -157,7 +172,7 @@ one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
 one_cause "zeropp: start-up: learning rate of step 1 is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
-one_cause "zeropp: nothing.jsonl: there is no such file, expected one with an example a line" \
+one_cause "zeropp: nothing.jsonl: No such file or directory, expected a file with an example a line" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi
 
 absent out log.jsonl out.partial

@@ -79,10 +79,10 @@ TEST_CASE("JSON Lines: what is wrong is named with file, line and column") {
 TEST_CASE("a file that is not there, or is a folder, is refused") {
     const TemporaryFolder folder;
     CHECK(message_of([&] { zp::read_examples(folder / "none.jsonl", columns); }, folder.path()) ==
-          "zeropp: none.jsonl: there is no such file, expected one with an example a line");
+          "zeropp: none.jsonl: No such file or directory, expected a file with an example a line");
     std::filesystem::create_directory(folder / "a.csv");
     CHECK(message_of([&] { zp::read_examples(folder / "a.csv", columns); }, folder.path()) ==
-          "zeropp: a.csv: there is no such file, expected one with an example a line");
+          "zeropp: a.csv: is a directory, expected a file with an example a line");
 }
 
 TEST_CASE("CSV: quotes, commas and line breaks inside quotes, empty fields, no last line break") {

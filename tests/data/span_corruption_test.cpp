@@ -138,5 +138,5 @@ TEST_CASE("the corruption is a function of seed, epoch and example") {
     CHECK(differs(3, 5, 5));
     CHECK(differs(3, 4, 6));
     CHECK(zp::testing::message_of([&] { corruption({}, 1, 0, 7, source, target); }) ==
-          "zeropp: span corruption: example 7 has no tokens, expected at least one");
+          "zeropp: span corruption: example 8 has no tokens, expected a text of at least one");
 }

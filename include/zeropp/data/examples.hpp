@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -20,9 +22,12 @@ namespace zeropp {
 namespace detail {
 
 inline std::ifstream open_examples(const std::filesystem::path& path) {
+    std::error_code error;
+    require(!std::filesystem::is_directory(path, error), Errc::io, path.string(),
+            ": is a directory, expected a file with an example a line");
     std::ifstream stream{path, std::ios::binary};
-    require(stream.good() && !std::filesystem::is_directory(path), Errc::io, path.string(),
-            ": there is no such file, expected one with an example a line");
+    require(stream.good(), Errc::io, path.string(), ": ", std::strerror(errno),
+            ", expected a file with an example a line");
     constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
     char start[3] = {};
     stream.read(start, 3);

@@ -53,8 +53,8 @@ struct SpanCorruption {
     void operator()(std::span<const std::int32_t> tokens, std::uint64_t seed, std::uint64_t epoch,
                     std::uint64_t ordinal, std::vector<std::int32_t>& source,
                     std::vector<std::int32_t>& target) const {
-        require(!tokens.empty(), Errc::config, "span corruption: example ", ordinal,
-                " has no tokens, expected at least one");
+        require(!tokens.empty(), Errc::config, "span corruption: example ", ordinal + 1,
+                " has no tokens, expected a text of at least one");
         source.clear();
         target.clear();
         const std::size_t noise = noise_tokens(tokens.size()), count = spans(tokens.size());
