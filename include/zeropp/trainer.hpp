@@ -64,7 +64,7 @@ public:
     /// source.
     template <class... Given>
     Trainer(M& model, C& comm, Given... policies)
-        : model_{model},
+        : model_{(check(policies), ..., model)},
           comm_{comm},
           engine_{model.units(),
                   comm,
@@ -156,6 +156,10 @@ public:
     void settle() { engine_.settle(); }
 
 private:
+    template <class P>
+    static void check(const P& policy) {
+        if constexpr (ChecksItself<P>) policy.check();
+    }
     static std::size_t activation_bytes(const M& model) {
         if constexpr (PlansActivations<M>) return model.activation_bytes();
         return 0;

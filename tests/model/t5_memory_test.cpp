@@ -32,7 +32,10 @@ zp::T5Config config_of(std::size_t width) {
 }
 
 zp::Seq2SeqBatch batch_of(std::size_t size, std::size_t source, std::size_t target) {
-    zp::Seq2SeqBatch batch{.size = size, .source_length = source, .target_length = target};
+    zp::Seq2SeqBatch batch;
+    batch.size = size;
+    batch.source_length = source;
+    batch.target_length = target;
     batch.source_ids.assign(size * source, 7);
     batch.source_mask.assign(size * source, 1);
     batch.labels.assign(size * target, 9);

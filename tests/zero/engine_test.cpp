@@ -7,6 +7,7 @@
 #include <zeropp/comm/self.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 #include "zero/trained.hpp"
 
 using namespace zeropp;
@@ -171,6 +172,46 @@ TEST_CASE("so many skipped steps in a row end the run") {
         "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (shard of rank "
         "0), expected finite values; lower the "
         "learning rate, or look at the data");
+}
+
+TEST_CASE("a trainer whose step has failed begins the next one anew") {
+    SelfComm comm;
+    Scripted model;
+    Trainer trainer{model, comm, zero<2>, Sgd{}, SkipNonFinite{.most_in_a_row = 1}};
+    CHECK_THROWS(trainer.step(std::numeric_limits<float>::infinity()));
+    CHECK(trainer.step(1.0f).updated);
+    model.forget = 0;
+    CHECK_THROWS(trainer.step(1.0f));
+    model.forget = 9;
+    const Step step = trainer.step(1.0f);
+    CHECK(step.updated);
+    CHECK(step.index == 2);
+    CHECK(step.loss == 1.0);
+}
+
+TEST_CASE("policies whose values mean nothing are refused by name") {
+    SelfComm comm;
+    Scripted model;
+    const auto refusal = [&](auto... policies) {
+        return message_of([&] { Trainer{model, comm, policies...}; });
+    };
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    CHECK(refusal(Sgd{.lr = nan}) == "zeropp: Sgd: lr is nan, expected 0 or more");
+    CHECK(refusal(MomentumSgd{.momentum = -0.5f}) ==
+          "zeropp: MomentumSgd: momentum is -0.5, expected 0 or more");
+    CHECK(refusal(AdamW{.beta1 = 1}) ==
+          "zeropp: AdamW: beta1 is 1, expected 0 or more and less than 1");
+    CHECK(refusal(Adam{.eps = -1}) == "zeropp: Adam: eps is -1, expected 0 or more");
+    CHECK(refusal(WarmupLR{.max_lr = -1}) == "zeropp: WarmupLR: max_lr is -1, expected 0 or more");
+    CHECK(refusal(WarmupLinear{.total = 0}) ==
+          "zeropp: WarmupLinear: total is 0, expected at least 1: the last step of the decay");
+    CHECK(refusal(WarmupCosine{.warmup = -1}) ==
+          "zeropp: WarmupCosine: warmup is -1, expected 0 or more");
+    CHECK(refusal(ClipNorm{nan}) == "zeropp: ClipNorm: max_norm is nan, expected 0 or more");
+    CHECK(refusal(SkipNonFinite{0}) ==
+          "zeropp: SkipNonFinite: most_in_a_row is 0, expected at least 1");
+    CHECK(refusal(Accumulation{.steps = 0}) ==
+          "zeropp: Accumulation: steps is 0, expected at least 1");
 }
 
 TEST_CASE("a unit that is never ready is named") {

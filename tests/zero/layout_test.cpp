@@ -81,3 +81,8 @@ TEST_CASE("a parameter without elements is refused by name") {
     CHECK_THROWS_WITH((Layout{{}, 2, 1}),
                       "zeropp: Layout: the model has no units, expected at least one");
 }
+
+TEST_CASE("two parameters of one name are refused") {
+    CHECK_THROWS_WITH((Layout{{{"u", {{"w", {3}}}}, {"v", {{"w", {2}}}}}, 2, 1}),
+                      "zeropp: Layout: two parameters are called 'w', expected names that differ");
+}

@@ -46,6 +46,14 @@ ZEROPP_HD ZEROPP_INLINE inline float adam_update(const AdamConstants& c, float p
     return __builtin_fmaf(c.negative_step, s[0] / denominator, p * c.decay);
 }
 
+inline void check_adam(std::string_view name, const auto& adam) {
+    require_at_least_0(name, "lr", adam.lr);
+    require_below_1(name, "beta1", adam.beta1);
+    require_below_1(name, "beta2", adam.beta2);
+    require_at_least_0(name, "eps", adam.eps);
+    require_at_least_0(name, "weight_decay", adam.weight_decay);
+}
+
 }  // namespace detail
 
 struct AdamW {
@@ -58,6 +66,7 @@ struct AdamW {
     static constexpr std::string_view name = "adamw";
     static constexpr std::array<std::string_view, 2> slots{"exp_avg", "exp_avg_sq"};
 
+    void check() const { detail::check_adam("AdamW", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }
     detail::AdamConstants constants(StepContext now) const {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, weight_decay, 0);
@@ -79,6 +88,7 @@ struct Adam {
     static constexpr std::string_view name = "adam";
     static constexpr std::array<std::string_view, 2> slots = AdamW::slots;
 
+    void check() const { detail::check_adam("Adam", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }
     detail::AdamConstants constants(StepContext now) const {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, 0, weight_decay);

@@ -6,10 +6,12 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 #include <type_traits>
 
 #include <zeropp/core/config.hpp>
+#include <zeropp/core/error.hpp>
 
 namespace zeropp {
 
@@ -38,9 +40,26 @@ concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepCo
     { O::name } -> std::convertible_to<std::string_view>;
 };
 
+/// A policy whose values may mean nothing: `check()` throws then. The trainer calls it first.
+template <class P>
+concept ChecksItself = requires(const P policy) { policy.check(); };
+
 /// Any callable (step, base rates) -> rates; the first step is 1. A lambda will do.
 template <class S>
 concept Schedule = std::copyable<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
 // clang-format on
+
+namespace detail {
+
+inline void require_at_least_0(std::string_view policy, std::string_view name, double value) {
+    require(value >= 0 && value <= std::numeric_limits<double>::max(), Errc::config, policy, ": ",
+            name, " is ", value, ", expected 0 or more");
+}
+inline void require_below_1(std::string_view policy, std::string_view name, double value) {
+    require(value >= 0 && value < 1, Errc::config, policy, ": ", name, " is ", value,
+            ", expected 0 or more and less than 1");
+}
+
+}  // namespace detail
 
 }  // namespace zeropp

@@ -12,10 +12,21 @@
 
 namespace zeropp {
 
+namespace detail {
+
+inline void check_decay(std::string_view name, const auto& schedule) {
+    require_at_least_0(name, "warmup", double(schedule.warmup));
+    require(schedule.total >= 1, Errc::config, name, ": total is ", schedule.total,
+            ", expected at least 1: the last step of the decay");
+}
+
+}  // namespace detail
+
 /// Linear from 0 to the optimizer's lr over `warmup` steps, then constant.
 struct Constant {
     std::int64_t warmup = 0;
 
+    void check() const { detail::require_at_least_0("Constant", "warmup", double(warmup)); }
     Rates operator()(std::int64_t step, Rates base) const {
         if (step < warmup)
             base.lr = static_cast<float>(base.lr *
@@ -35,6 +46,11 @@ struct WarmupLR {
     std::int64_t steps = 1000;
     Shape shape = Shape::log;
 
+    void check() const {
+        detail::require_at_least_0("WarmupLR", "min_lr", min_lr);
+        detail::require_at_least_0("WarmupLR", "max_lr", max_lr);
+        detail::require_at_least_0("WarmupLR", "steps", double(steps));
+    }
     Rates operator()(std::int64_t step, Rates base) const {
         const std::int64_t count = std::max<std::int64_t>(2, steps), done = step - 2;
         double factor = 0;
@@ -55,6 +71,7 @@ struct WarmupLinear {
     std::int64_t warmup = 0;
     std::int64_t total = 1;
 
+    void check() const { detail::check_decay("WarmupLinear", *this); }
     Rates operator()(std::int64_t step, Rates base) const {
         const auto part = [](std::int64_t some, std::int64_t all) {
             return std::clamp(
@@ -75,6 +92,10 @@ struct WarmupCosine {
     std::int64_t total = 1;
     float floor = 0;
 
+    void check() const {
+        detail::check_decay("WarmupCosine", *this);
+        detail::require_at_least_0("WarmupCosine", "floor", floor);
+    }
     Rates operator()(std::int64_t step, Rates base) const {
         double factor = 1;
         if (step <= warmup) {

@@ -16,6 +16,10 @@ struct Sgd {
     struct Constants {
         float negative_lr, weight_decay;
     };
+    void check() const {
+        detail::require_at_least_0("Sgd", "lr", lr);
+        detail::require_at_least_0("Sgd", "weight_decay", weight_decay);
+    }
     Rates rates() const { return {.lr = lr}; }
     Constants constants(StepContext now) const { return {-now.rates.lr, weight_decay}; }
 
@@ -37,6 +41,11 @@ struct MomentumSgd {
     struct Constants {
         float negative_lr, momentum, weight_decay;
     };
+    void check() const {
+        detail::require_at_least_0("MomentumSgd", "lr", lr);
+        detail::require_at_least_0("MomentumSgd", "momentum", momentum);
+        detail::require_at_least_0("MomentumSgd", "weight_decay", weight_decay);
+    }
     Rates rates() const { return {.lr = lr, .momentum = momentum}; }
     Constants constants(StepContext now) const {
         return {-now.rates.lr, now.rates.momentum, weight_decay};

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <zeropp/comm/concepts.hpp>
@@ -107,11 +108,9 @@ public:
         loss_ += loss.mean / how_.micro_steps;
         tokens_ += loss.tokens;
         Step step{.index = index_, .loss = loss.mean, .tokens = loss.tokens};
-        if (++micro_ == how_.micro_steps) {
-            step = update();
+        if (++micro_ == how_.micro_steps) {  // the next one begins anew, whatever update() throws
             micro_ = 0;
-            loss_ = 0;
-            tokens_ = 0;
+            step = update({.mean = std::exchange(loss_, 0), .tokens = std::exchange(tokens_, 0)});
         }
         return step;
     }
@@ -206,7 +205,7 @@ private:
         return plan;
     }
 
-    Step update() {
+    Step update(Loss local) {
         const std::size_t buckets = layout_.buckets().size();
         const std::span<double> mine = exchange_.mine();
         gradients_.typed([&](auto tag) {
@@ -218,8 +217,8 @@ private:
                                            : 0;
             }
         });
-        mine[buckets] = loss_;
-        mine[buckets + 1] = static_cast<double>(tokens_);
+        mine[buckets] = local.mean;
+        mine[buckets + 1] = static_cast<double>(local.tokens);
         exchange_();
 
         Step step{.index = index_};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string_view>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
@@ -48,6 +49,7 @@ public:
         require(!units.empty(), Errc::config,
                 "Layout: the model has no units, expected at least one");
         for (std::size_t u = 0; u < units.size(); ++u) place(units[u], u, bucket_elements);
+        require_names_differ(units);
         for (Bucket& bucket : buckets_) {
             const std::size_t step = ranks * shard_alignment;
             bucket.padded = (bucket.used + step - 1) / step * step;
@@ -72,6 +74,15 @@ private:
         std::size_t bucket, offset, size;
     };
 
+    static void require_names_differ(const std::vector<Unit>& units) {
+        std::vector<std::string_view> names;
+        for (const Unit& unit : units)
+            for (const Parameter& parameter : unit.parameters) names.push_back(parameter.name);
+        std::sort(names.begin(), names.end());
+        const auto twice = std::adjacent_find(names.begin(), names.end());
+        require(twice == names.end(), Errc::config, "Layout: two parameters are called '",
+                twice == names.end() ? "" : *twice, "', expected names that differ");
+    }
     void place(const Unit& unit, std::size_t index, std::size_t bucket_elements) {
         const std::size_t size = unit_size(unit);
         const bool trainable = std::any_of(unit.parameters.begin(), unit.parameters.end(),

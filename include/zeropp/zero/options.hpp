@@ -5,13 +5,17 @@
 #include <cstddef>
 #include <optional>
 
+#include <zeropp/core/error.hpp>
 #include <zeropp/core/precision.hpp>
+#include <zeropp/optim/concepts.hpp>
 
 namespace zeropp {
 
 /// Gradients are scaled by max_norm / (norm + 1e-6) where that is below 1; 0 switches it off.
 struct ClipNorm {
     float max_norm = 1.0f;
+
+    void check() const { detail::require_at_least_0("ClipNorm", "max_norm", max_norm); }
 };
 
 /// `steps` micro-steps a step. Reducing every micro-step keeps only this rank's shard of the sum;
@@ -37,6 +41,11 @@ struct Buckets {
 /// A step whose gradients are not finite is skipped on all ranks; so many in a row end the run.
 struct SkipNonFinite {
     int most_in_a_row = 10;
+
+    void check() const {
+        require(most_in_a_row >= 1, Errc::config, "SkipNonFinite: most_in_a_row is ", most_in_a_row,
+                ", expected at least 1");
+    }
 };
 
 /// Refuse to start if this rank's plan is larger. 0: no limit.

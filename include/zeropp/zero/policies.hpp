@@ -93,7 +93,7 @@ inline void set_option(EngineOptions& options, MemoryLimit value) { options.memo
 template <class... Ps>
 EngineOptions options_from(const Ps&... policies) {
     EngineOptions options;
-    const auto take = [&](const auto& policy) {
+    [[maybe_unused]] const auto take = [&](const auto& policy) {
         if constexpr (is_option<std::remove_cvref_t<decltype(policy)>>::value)
             set_option(options, policy);
     };
@@ -103,7 +103,7 @@ EngineOptions options_from(const Ps&... policies) {
 template <class O, class... Ps>
 O optimizer_from(const Ps&... policies) {
     O optimizer{};
-    const auto take = [&](const auto& policy) {
+    [[maybe_unused]] const auto take = [&](const auto& policy) {
         if constexpr (std::same_as<std::remove_cvref_t<decltype(policy)>, O>) optimizer = policy;
     };
     (take(policies), ...);
@@ -112,7 +112,7 @@ O optimizer_from(const Ps&... policies) {
 template <class... Ps>
 AnySchedule schedule_from(const Ps&... policies) {
     AnySchedule schedule = Constant{};
-    const auto take = [&](const auto& policy) {
+    [[maybe_unused]] const auto take = [&](const auto& policy) {
         if constexpr (is_schedule<std::remove_cvref_t<decltype(policy)>>::value) schedule = policy;
     };
     (take(policies), ...);
