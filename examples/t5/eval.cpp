@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file zeropp-t5 eval: the loss over a file, and ROUGE of greedy predictions.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -41,7 +42,7 @@ void show(const std::vector<zp::TextExample>& examples, const Result& result,
 }  // namespace
 
 int run_eval(const EvalOptions& options) {
-    if (options.json) require_writable(*options.json, "--json");
+    if (options.json) require_writable(*options.json, "--json", {options.data});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const std::vector<zp::TextExample> examples =
         zp::read_examples(options.data, format_of(options.text).columns);
@@ -50,6 +51,9 @@ int run_eval(const EvalOptions& options) {
     const auto predictor =
         make_predictor(options.model, options.dtype, options.text, options.batch, data);
     Result result{.loss = predictor->loss(), .predictions = {}};
+    zp::require(std::isfinite(result.loss.mean), zp::Errc::numeric, options.model,
+                ": its loss over ", options.data, " is ", result.loss.mean,
+                ", expected a finite one");
     if (options.rouge)
         for (const auto& tokens : predictor->generate(options.text.max_target_length))
             result.predictions.push_back(tokenizer.decode(tokens));

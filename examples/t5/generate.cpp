@@ -13,7 +13,7 @@
 namespace zp = zeropp;
 
 int run_generate(const GenerateOptions& options) {
-    require_writable(options.output, "--output");
+    require_writable(options.output, "--output", {options.data});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     zp::Seq2SeqFormat format = format_of(options.text);
     format.columns.target.clear();

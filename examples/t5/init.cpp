@@ -45,11 +45,9 @@ int run_init(const InitOptions& options) {
         zp::train_tokenizer(options.tokenizer_text, {.vocab_size = options.vocab_size});
     const auto model = zp::T5<float>::with_random_weights(config, 0);
     zp::save_pretrained(model, options.output, tokenizer.files());
-    std::size_t parameters = 0;
-    for (const zp::Unit& unit : model.units())
-        for (const zp::Parameter& parameter : unit.parameters) parameters += parameter.size();
     std::printf("%s: %.1f million parameters, %zu embeddings for %d tokens\n",
-                options.output.c_str(), static_cast<double>(parameters) * 1e-6,
+                options.output.c_str(),
+                static_cast<double>(zp::parameter_count(model.units())) * 1e-6,
                 model.config().vocab_size, tokenizer.size());
     return 0;
 }

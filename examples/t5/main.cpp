@@ -2,6 +2,7 @@
 /// \file zeropp-t5: makes, trains, evaluates and runs T5 models in Hugging Face's directories.
 /// Exit status: 0 done, 1 an error, 2 a command line that cannot be understood, 130 training was
 /// stopped by a signal and the model so far is saved.
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -18,10 +19,18 @@ template <class T>
 CLI::Validator within(T least, T most) {
     const std::string range = CLI::detail::to_string(least) + " to " + CLI::detail::to_string(most);
     return {[=](std::string& text) {
-                T value{};
-                if (CLI::detail::lexical_cast(text, value) && least <= value && value <= most)
+                T value{};  // not as CLI11 reads it, which takes what overflows for the largest
+                const char* const end = text.data() + text.size();
+                const auto [last, error] = std::from_chars(text.data(), end, value);
+                if (error == std::errc{} && last == end && least <= value && value <= most)
                     return std::string{};
-                return text + " is given, expected " + range;
+                return (text.empty() ? "nothing" : text) + " is given, expected " + range;
+            },
+            ""};
+}
+CLI::Validator a_path() {
+    return {[](std::string& text) {
+                return text.empty() ? "nothing is given, expected a path" : std::string{};
             },
             ""};
 }
@@ -70,9 +79,11 @@ template <class Options>
 void add_prediction(CLI::App& command, Options& options) {
     command.add_option("--model", options.model, "directory of the model")
         ->type_name("DIR")
+        ->check(a_path())
         ->required();
     command.add_option("--data", options.data, "JSONL file, an example a line")
         ->type_name("FILE")
+        ->check(a_path())
         ->required();
     add_text(command, options.text);
     command.add_option("--batch", options.batch, "examples at once")
@@ -86,10 +97,12 @@ void add_init(CLI::App& app, InitOptions& options) {
     CLI::App& command = *app.add_subcommand("init", "make new weights and a tokenizer");
     command.add_option("--config", options.config, "t5-small, t5-base ..., or a config.json")
         ->type_name("FILE")
+        ->check(a_path())
         ->required();
     command
         .add_option("--tokenizer-text", options.tokenizer_text, "a text file, a sentence a line")
         ->type_name("FILE")
+        ->check(a_path())
         ->required();
     command.add_option("--vocab-size", options.vocab_size, "pieces, without the extra ids")
         ->type_name("N")
@@ -97,6 +110,7 @@ void add_init(CLI::App& app, InitOptions& options) {
         ->check(within(8, 1'000'000));
     command.add_option("--output", options.output, "directory to write")
         ->type_name("PATH")
+        ->check(a_path())
         ->required();
 }
 
@@ -104,16 +118,22 @@ void add_train(CLI::App& app, TrainOptions& options) {
     CLI::App& command = *app.add_subcommand("train", "train a model on examples");
     command.add_option("--model", options.model, "directory of the model to start from")
         ->type_name("DIR")
+        ->check(a_path())
         ->required();
     command.add_option("--train", options.train, "JSONL file, an example a line")
         ->type_name("FILE")
+        ->check(a_path())
         ->required();
     command.add_option("--validation", options.validation, "JSONL file to measure the loss on")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(a_path());
     command.add_option("--output", options.output, "directory to write the model to")
         ->type_name("PATH")
+        ->check(a_path())
         ->required();
-    command.add_option("--deepspeed", options.deepspeed, "a ds_config.json")->type_name("FILE");
+    command.add_option("--deepspeed", options.deepspeed, "a ds_config.json")
+        ->type_name("FILE")
+        ->check(a_path());
     command.add_option("--zero", options.zero, "ZeRO stage [2, or as the ds_config.json says]")
         ->type_name("N")
         ->check(within<std::int64_t>(0, 3));
@@ -164,7 +184,8 @@ void add_train(CLI::App& app, TrainOptions& options) {
         ->check(one_of({"thread", "mpi"}))
         ->capture_default_str();
     command.add_option("--log-jsonl", options.log_jsonl, "file for a JSON line a step")
-        ->type_name("FILE");
+        ->type_name("FILE")
+        ->check(a_path());
     command
         .add_option("--steps-per-print", options.steps_per_print,
                     "steps between two lines of progress [a line every two seconds]")
@@ -177,7 +198,9 @@ void add_eval(CLI::App& app, EvalOptions& options) {
     CLI::App& command = *app.add_subcommand("eval", "measure a model's loss, and ROUGE if asked");
     add_prediction(command, options);
     command.add_flag("--rouge", options.rouge, "generate too, and compare with the targets");
-    command.add_option("--json", options.json, "file to write the result to")->type_name("FILE");
+    command.add_option("--json", options.json, "file to write the result to")
+        ->type_name("FILE")
+        ->check(a_path());
 }
 
 void add_generate(CLI::App& app, GenerateOptions& options) {
@@ -185,6 +208,7 @@ void add_generate(CLI::App& app, GenerateOptions& options) {
     add_prediction(command, options);
     command.add_option("--output", options.output, "JSONL file to write, a prediction a line")
         ->type_name("PATH")
+        ->check(a_path())
         ->required();
     command.add_option("--max-new-tokens", options.max_new_tokens, "longest prediction")
         ->type_name("N")

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 
 #include <unistd.h>
@@ -25,13 +26,23 @@ inline void require_writable_place(const std::filesystem::path& folder, const st
     unlink(probe.c_str());
 }
 
-/// For a file that is to be written: its folder has to be there.
-inline void require_writable(const std::filesystem::path& path, const std::string& flag) {
+/// For a file that is to be written: its folder has to be there, and it is none of the inputs.
+inline void require_writable(const std::filesystem::path& path, const std::string& flag,
+                             std::initializer_list<std::string> inputs) {
     std::error_code error;
+    for (const std::string& input : inputs)
+        zeropp::require(!std::filesystem::equivalent(path, input, error), zeropp::Errc::io, flag,
+                        " ", path.string(), ": is the input ", input,
+                        ", expected another file than those that are read");
     zeropp::require(!path.filename().empty() && !std::filesystem::is_directory(path, error),
                     zeropp::Errc::io, flag, " ", path.string(),
                     ": is a directory, expected a file");
-    require_writable_place(std::filesystem::absolute(path).parent_path(), flag, path);
+    const auto status = std::filesystem::status(path, error);
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+        zeropp::require(access(path.c_str(), W_OK) == 0, zeropp::Errc::io, flag, " ", path.string(),
+                        ": ", std::strerror(errno), ", expected a place that can be written to");
+    else
+        require_writable_place(std::filesystem::absolute(path).parent_path(), flag, path);
 }
 
 /// The path, or the nearest one above it that there is.

@@ -86,7 +86,10 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     run.precision = decide_precision(run.config, options);
     run.sizes = zp::batch_sizes(run.config, ranks);
     require_writable_folder(options.output, "--output");
-    if (options.log_jsonl) require_writable(*options.log_jsonl, "--log-jsonl");
+    if (options.log_jsonl)
+        require_writable(
+            *options.log_jsonl, "--log-jsonl",
+            {options.train, options.validation.value_or(""), options.deepspeed.value_or("")});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const zp::Seq2SeqFormat format{
         .columns = {options.text.source_column,

@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,13 +34,6 @@ std::vector<T> gathered(Comm& comm, const T& mine) {
     comm.all_gather(std::as_bytes(std::span{&mine, 1}), std::as_writable_bytes(std::span{all}))
         .wait();
     return all;
-}
-
-std::size_t parameters_of(const auto& model) {
-    std::size_t count = 0;
-    for (const zeropp::Unit& unit : model.units())
-        for (const zeropp::Parameter& parameter : unit.parameters) count += parameter.size();
-    return count;
 }
 
 template <class Trainer, class Comm>
@@ -83,13 +77,22 @@ public:
         }
         std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
         if (run_.ranks_share_process) peaks.resize(1);
+        zeropp::require(skipped_ < step, zeropp::Errc::numeric, "training: all ", step,
+                        " steps were skipped, gradients were not finite, first in ", non_finite_,
+                        ", expected finite ones; nothing is saved");
         tell(zeropp::EndEvent{.steps = step,
+                              .skipped = skipped_,
                               .seconds = seconds_since(begin),
                               .stopped = stopped,
                               .peak_rss_bytes = peaks,
                               .planned_bytes = planned_,
                               .bytes_sent = gathered(control_, sent_)});
         return stopped;
+    }
+
+    /// After the model is saved: what ended the run early on this rank, if anything did.
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
     }
 
 private:
@@ -99,7 +102,7 @@ private:
         std::int64_t stop = 0;
     };
     Pulse exchange(std::int64_t tokens) {
-        const Pulse mine{tokens, StopSignal::requested()};
+        const Pulse mine{tokens, StopSignal::requested() || failure_};
         control_
             .all_gather(std::as_bytes(std::span{&mine, 1}),
                         std::as_writable_bytes(std::span{pulses_}))
@@ -125,6 +128,7 @@ private:
             step = trainer_.step(batch);
         }
         sent_ += comm_.bytes_sent() - sent_before;
+        if (step.skipped && skipped_++ == 0) non_finite_ = step.non_finite;
         const Pulse all = exchange(tokens);
         tell(zeropp::StepEvent{.step = step_index + 1,
                                .loss = step.loss,
@@ -164,17 +168,23 @@ private:
         return false;
     }
 
+    /// A log that cannot be written ends the run at its next step.
     template <class Event>
     void tell(const Event& event) {
-        for (const auto& sink : sinks_) sink->on(event);
+        try {
+            for (const auto& sink : sinks_) sink->on(event);
+        } catch (...) {
+            failure_ = std::current_exception();
+            sinks_.clear();
+        }
     }
     std::string description() const {
         char text[256];
         std::snprintf(text, sizeof text,
                       "%.1f million parameters on %d %s rank%s, ZeRO stage %d, %lld steps of %lld "
                       "examples; %s",
-                      static_cast<double>(parameters_of(trainer_.model())) * 1e-6, comm_.size(),
-                      std::string{comm_.name()}.c_str(), comm_.size() == 1 ? "" : "s",
+                      static_cast<double>(zeropp::parameter_count(trainer_.model().units())) * 1e-6,
+                      comm_.size(), std::string{comm_.name()}.c_str(), comm_.size() == 1 ? "" : "s",
                       Trainer::Stage::number, static_cast<long long>(run_.steps),
                       static_cast<long long>(run_.sizes.train), run_.precision.c_str());
         return text;
@@ -190,11 +200,14 @@ private:
     std::unique_ptr<zeropp::Loader> loader_;
     std::size_t rank_, ranks_, micro_;
     std::uint64_t sent_ = 0;  ///< bytes of the steps
+    std::int64_t skipped_ = 0;
+    std::string non_finite_;  ///< of the first step that was skipped
     std::vector<Pulse> pulses_ = std::vector<Pulse>(ranks_);
     std::vector<std::uint64_t> planned_;
     std::vector<zeropp::Seq2SeqExample> examples_;
     zeropp::Seq2SeqBatch batch_;                        ///< of validation
     std::vector<std::unique_ptr<zeropp::Sink>> sinks_;  ///< of rank 0
+    std::exception_ptr failure_;                        ///< of a sink
 };
 
 template <class Element, class Comm>
@@ -208,12 +221,14 @@ bool train_rank(const TrainRun& run, Comm& comm) {
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
     if (comm.rank() == 0)
-        require_space(options.output, "--output", parameters_of(model) * sizeof(float));
+        require_space(options.output, "--output",
+                      zeropp::parameter_count(model.units()) * sizeof(float));
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
         zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
         TrainLoop loop{run, trainer, comm};
         const bool stopped = loop();
         zeropp::save_pretrained(trainer, options.output);
+        loop.rethrow();
         return stopped;
     });
 }

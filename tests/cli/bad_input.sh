@@ -16,6 +16,12 @@ refuses 2 "zeropp: command line: --zero: 4 is given, expected 0 to 3; see zeropp
 refuses 2 "zeropp: command line: --steps excludes --epochs; see zeropp-t5 --help" \
     "${train[@]}" "${good[@]}" --epochs 2
 
+refuses 2 "zeropp: command line: --seed: 9223372036854775808 is given, expected 0 to 9223372036854775807; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --seed 9223372036854775808
+refuses 2 "zeropp: command line: --lr: 1e-400 is given, expected 0 to 1e+06; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --lr 1e-400
+refuses 2 "zeropp: command line: --validation: nothing is given, expected a path; see zeropp-t5 --help" \
+    "${train[@]}" "${good[@]}" --validation ""
 refuses 2 "zeropp: command line: --lr is given more than once, expected once; see zeropp-t5 --help" \
     "${train[@]}" "${good[@]}" --lr 1 --lr 2
 
@@ -65,6 +71,20 @@ model shape
 sed -i 's/"d_ff": 32/"d_ff": 40/' shape/config.json
 refuses 1 "zeropp: shape: tensor 'encoder.block.0.layer.1.DenseReluDense.wi_0.weight' has shape [32, 24], expected [40, 24] by config.json" \
     "${train[@]}" --model shape --train train.jsonl
+model nan
+printf '\0\0\300\177' | dd of=nan/model.safetensors bs=1 conv=notrunc seek=$(($(stat -c %s nan/model.safetensors) - 4)) 2>/dev/null
+nan="zeropp: initial values: 'shared.weight' is nan at element 4607, expected finite numbers"
+refuses 1 "$nan" "${train[@]}" --model nan --train train.jsonl
+refuses 1 "$nan" "$t5" eval --model nan --data train.jsonl
+model generation
+echo '[]' >generation/generation_config.json
+refuses 1 "zeropp: generation/generation_config.json: is array, expected an object" \
+    "${train[@]}" --model generation --train train.jsonl
+model pieces
+rm pieces/spiece.model
+mkdir pieces/spiece.model
+refuses 1 "zeropp: pieces/spiece.model: is a directory, expected a SentencePiece model" \
+    "${train[@]}" --model pieces --train train.jsonl
 model tokenizer
 rm tokenizer/spiece.model
 echo '{}' >tokenizer/tokenizer.json
@@ -99,6 +119,10 @@ refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can
 
 refuses 1 "zeropp: --log-jsonl none/log: No such file or directory, expected a place that can be written to" \
     "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl none/log
+refuses 1 "zeropp: --log-jsonl ./train.jsonl: is the input train.jsonl, expected another file than those that are read" \
+    "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl ./train.jsonl
+refuses 1 "zeropp: --output train.jsonl: is the input train.jsonl, expected another file than those that are read" \
+    "$t5" generate --model tiny --data train.jsonl --output train.jsonl
 mkdir folder
 refuses 1 "zeropp: --json folder: is a directory, expected a file" \
     "$t5" eval --model tiny --data train.jsonl --json folder

@@ -29,7 +29,7 @@ number='-?[0-9]+(\.[0-9]+)?(e[-+][0-9]+)?'
 has threads.jsonl "^\{\"event\":\"step\",\"step\":1,\"loss\":$number,\"lr\":$number,\"grad_norm\":$number,\"seconds\":$number,\"tokens_per_second\":$number,\"tokens\":[0-9]+,\"skipped\":false\}$"
 has threads.jsonl "^\{\"event\":\"evaluation\",\"step\":6,\"loss\":$number,\"tokens\":[0-9]+,\"examples\":60,\"seconds\":$number\}$"
 tail -n 1 threads.jsonl >last.txt
-has last.txt "^\{\"event\":\"end\",\"steps\":6,\"seconds\":$number,\"stopped\":false,\"peak_rss_bytes\":\[[0-9]+\],\"planned_bytes\":\[[0-9]+,[0-9]+\],\"bytes_sent\":\[[0-9]+,[0-9]+\]\}$"
+has last.txt "^\{\"event\":\"end\",\"steps\":6,\"skipped\":0,\"seconds\":$number,\"stopped\":false,\"peak_rss_bytes\":\[[0-9]+\],\"planned_bytes\":\[[0-9]+,[0-9]+\],\"bytes_sent\":\[[0-9]+,[0-9]+\]\}$"
 tail -n 1 processes.jsonl >last.txt
 has last.txt '"peak_rss_bytes":\[[0-9]+,[0-9]+\]'
 
@@ -93,4 +93,18 @@ works "$t5" generate --model threads --data train.jsonl --dtype fp32 --max-new-t
 works "$t5" generate --model threads --data train.jsonl --dtype fp32 --max-new-tokens 6 --output p9.jsonl --batch 9
 same "predictions in batches of 1 and 9" p1.jsonl p9.jsonl
 [ "$(grep -cE '^\{"prediction":".*","token_ids":\[[0-9]+(,[0-9]+){0,5}\]\}$' p1.jsonl)" = 60 ] || complain "p1.jsonl: $(head -n 2 p1.jsonl)"
+
+# Pipes are read and written as they are.
+works "$t5" eval --model threads --data <(cat train.jsonl) --dtype fp32 --batch 7
+same "a pipe and its file" out.txt seven.json
+"$t5" eval --model threads --data train.jsonl --dtype fp32 --batch 7 --json /dev/stdout 2>err.txt | cat >out.txt
+head -n 1 out.txt >first.txt
+same "--json /dev/stdout" first.txt seven.json
+
+# A log that cannot be written ends the run: the model so far is saved, the cause is said.
+status=0
+"$t5" train "${common[@]}" --output logged --ranks 2 --quiet --log-jsonl /dev/full 2>err.txt || status=$?
+[ $status = 1 ] || complain "exit status $status with a log that cannot be written"
+has err.txt '^zeropp: /dev/full: No space left on device, expected to write a line of the log$'
+works "$t5" eval --model logged --data train.jsonl
 finish

@@ -72,7 +72,7 @@ TEST_CASE("what is no tokenizer is refused in a sentence") {
         return message_of([&] { zp::Tokenizer{folder / name}; }, folder.path());
     };
     CHECK(refusal("absent/spiece.model") ==
-          "zeropp: absent/spiece.model: there is no such file, expected a SentencePiece model");
+          "zeropp: absent/spiece.model: No such file or directory, expected a SentencePiece model");
     folder.write("empty", "");
     CHECK(refusal("empty") ==
           "zeropp: empty: cannot be read as a SentencePiece model, expected the whole of one");
@@ -86,7 +86,7 @@ TEST_CASE("what is no tokenizer is refused in a sentence") {
 
     std::filesystem::create_directory(folder / "model");
     CHECK(refusal("model") ==
-          "zeropp: model/spiece.model: there is no such file, expected a SentencePiece model");
+          "zeropp: model/spiece.model: No such file or directory, expected a SentencePiece model");
     folder.write("model/tokenizer.json", "{}");
     CHECK(refusal("model") ==
           "zeropp: model: holds tokenizer.json but no spiece.model, expected spiece.model; reading "

@@ -73,7 +73,7 @@ TEST_CASE("text that cannot fill a vocabulary is refused with what is possible")
         narrow.starts_with("zeropp: little.txt: has more different characters than 5 pieces can "
                            "hold, expected at least "));
     CHECK(refusal("absent.txt", 100) ==
-          "zeropp: absent.txt: there is no such file, expected text to make a tokenizer from");
+          "zeropp: absent.txt: No such file or directory, expected text to make a tokenizer from");
     folder.write("blank.txt", "\n  \n\t\r\n");
     CHECK(refusal("blank.txt", 100) ==
           "zeropp: blank.txt: is empty, expected text to make a tokenizer from");

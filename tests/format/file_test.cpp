@@ -1,7 +1,10 @@
 #include <csignal>
 #include <string>
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <zeropp/format/file.hpp>
 #include <zeropp/format/json.hpp>
@@ -30,6 +33,26 @@ TEST_CASE("a new file replaces the old one at once, or leaves it alone") {
     zp::sync_folder(folder.path());
     CHECK(zp::read_text(folder / "f") == "new");
     CHECK_FALSE(std::filesystem::exists(folder / "f.partial"));
+}
+
+TEST_CASE("what is no regular file is written to, not replaced") {
+    const TemporaryFolder folder;
+    const auto pipe = folder / "pipe";
+    REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+    {
+        zp::NewFile file{pipe};
+        file.write("text");
+        CHECK(message_of([&] { file.write("again"); }, folder.path()) ==
+              "zeropp: pipe: is no regular file, expected one for what is not written in order");
+        file.sync();
+        file.publish();
+    }
+    char text[8] = {};
+    CHECK(::read(reader, text, sizeof text) == 4);
+    CHECK(std::string{text} == "text");
+    ::close(reader);
+    CHECK(std::filesystem::is_fifo(pipe));
 }
 
 TEST_CASE("a disk that takes no more is an error that leaves nothing behind") {

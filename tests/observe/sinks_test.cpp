@@ -55,7 +55,7 @@ TEST_CASE("the log holds one object a line", "[json_log]") {
           "\n"
           R"({"event":"evaluation","step":1,"loss":2.25,"tokens":40,"examples":8,"seconds":0.25})"
           "\n"
-          R"({"event":"end","steps":1,"seconds":1.5,"stopped":false,"peak_rss_bytes":[1000],)"
+          R"({"event":"end","steps":1,"skipped":0,"seconds":1.5,"stopped":false,"peak_rss_bytes":[1000],)"
           R"("planned_bytes":[600,500],"bytes_sent":[64,64]})"
           "\n");
 }

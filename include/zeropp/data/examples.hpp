@@ -3,9 +3,7 @@
 #pragma once
 
 #include <algorithm>
-#include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,24 +14,23 @@
 #include <zeropp/core/json.hpp>
 #include <zeropp/data/csv.hpp>
 #include <zeropp/data/dataset.hpp>
+#include <zeropp/data/input.hpp>
 
 namespace zeropp {
 
 namespace detail {
 
 inline std::ifstream open_examples(const std::filesystem::path& path) {
-    std::error_code error;
-    require(!std::filesystem::is_directory(path, error), Errc::io, path.string(),
-            ": is a directory, expected a file with an example a line");
-    std::ifstream stream{path, std::ios::binary};
-    require(stream.good(), Errc::io, path.string(), ": ", std::strerror(errno),
-            ", expected a file with an example a line");
+    std::ifstream stream = open_input(path, "a file with an example a line");
     constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-    char start[3] = {};
-    stream.read(start, 3);
-    if (std::string_view{start, 3} == byte_order_mark) return stream;
-    stream.clear();
-    stream.seekg(0);
+    std::size_t same = 0;
+    while (same < byte_order_mark.size() &&
+           stream.peek() == static_cast<unsigned char>(byte_order_mark[same])) {
+        stream.get();
+        ++same;
+    }
+    if (same < byte_order_mark.size())  // a pipe too can take back what has just been read
+        for (; same > 0; --same) stream.unget();
     return stream;
 }
 

@@ -20,6 +20,7 @@
 #include <sentencepiece_processor.h>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/data/input.hpp>
 
 namespace zeropp {
 
@@ -43,9 +44,7 @@ public:
                 "tokenizer.json comes in a later version, until then copy spiece.model from "
                 "the model that this one was made from");
         }
-        std::ifstream stream{file, std::ios::binary};
-        require(stream.good(), Errc::io, file.string(),
-                ": there is no such file, expected a SentencePiece model");
+        std::ifstream stream = open_input(file, "a SentencePiece model");
         model_.assign(std::istreambuf_iterator<char>{stream}, {});
         load(file.string());
     }

@@ -46,9 +46,7 @@ private:
 
 /// The lines with something in them; if they are more than `most`, that many, evenly spread.
 inline std::vector<std::string> read_lines(const std::filesystem::path& path, std::size_t most) {
-    std::ifstream stream{path};
-    require(stream.good() && !std::filesystem::is_directory(path), Errc::io, path.string(),
-            ": there is no such file, expected text to make a tokenizer from");
+    std::ifstream stream = open_input(path, "text to make a tokenizer from");
     std::vector<std::string> lines;
     for (std::string line; std::getline(stream, line);)
         if (line.find_first_not_of(" \t\r\f\v") != line.npos) lines.push_back(std::move(line));

@@ -56,31 +56,42 @@ private:
 };
 
 /// Written as `path`.partial; `publish` gives it its name. Without it the file is removed again.
+/// What is there and no regular file (/dev/stdout, a pipe) is written to as it is, from begin to
+/// end.
 class NewFile {
 public:
-    explicit NewFile(std::filesystem::path path)
-        : path_{std::move(path)}, partial_{path_.string() + ".partial"} {
-        file_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    explicit NewFile(std::filesystem::path path) : path_{std::move(path)} {
+        struct stat status {};
+        const bool stream = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+                            !S_ISDIR(status.st_mode);
+        if (!stream) partial_ = path_.string() + ".partial";
+        file_ = stream ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
+                       : ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         check(file_ >= 0, "a file that can be written");
     }
     NewFile(NewFile&& other) noexcept
         : path_{std::move(other.path_)},
           partial_{std::move(other.partial_)},
-          file_{std::exchange(other.file_, -1)} {}
+          file_{std::exchange(other.file_, -1)},
+          streamed_{other.streamed_} {}
     NewFile& operator=(NewFile&&) = delete;
     ~NewFile() {
         if (file_ < 0) return;
         ::close(file_);
-        ::unlink(partial_.c_str());
+        if (!is_stream()) ::unlink(partial_.c_str());
     }
 
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
+        require(!is_stream() || offset == streamed_, Errc::io, path_.string(),
+                ": is no regular file, expected one for what is not written in order");
         while (!bytes.empty()) {
-            const ssize_t count =
-                ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+            const ssize_t count = is_stream() ? ::write(file_, bytes.data(), bytes.size())
+                                              : ::pwrite(file_, bytes.data(), bytes.size(),
+                                                         static_cast<off_t>(offset));
             if (count < 0 && errno == EINTR) continue;
             check(count > 0, "to write the whole file; nothing is left of it");
             offset += static_cast<std::uint64_t>(count);
+            streamed_ = offset;
             bytes = bytes.subspan(static_cast<std::size_t>(count));
         }
     }
@@ -88,15 +99,19 @@ public:
         write_at(0, std::as_bytes(std::span{text.data(), text.size()}));
     }
     /// Everything is on the disk when it returns.
-    void sync() { check(::fsync(file_) == 0, "to write the whole file; nothing is left of it"); }
+    void sync() {
+        check(is_stream() || ::fsync(file_) == 0, "to write the whole file; nothing is left of it");
+    }
     /// Replaces what had the name before. `sync` comes first, the folder's own sync after.
     void publish() {
-        check(::rename(partial_.c_str(), path_.c_str()) == 0, "to rename the written file");
+        check(is_stream() || ::rename(partial_.c_str(), path_.c_str()) == 0,
+              "to rename the written file");
         ::close(std::exchange(file_, -1));
     }
     const std::filesystem::path& path() const noexcept { return path_; }
 
 private:
+    bool is_stream() const noexcept { return partial_.empty(); }
     void check(bool good, const char* expected) const {
         require(good, Errc::io, path_.string(), ": ", std::strerror(errno), ", expected ",
                 expected);
@@ -104,6 +119,7 @@ private:
 
     std::filesystem::path path_, partial_;
     int file_ = -1;
+    std::uint64_t streamed_ = 0;
 };
 
 /// Makes renames in the folder last.

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include <zeropp/core/error.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/concepts.hpp>
 
@@ -51,6 +52,21 @@ inline std::size_t parameter_offset(const Unit& unit, std::size_t index) {
 /// Elements of the whole unit, with the gaps.
 inline std::size_t unit_size(const Unit& unit) {
     return parameter_offset(unit, unit.parameters.size());
+}
+
+/// Elements of all parameters, without gaps.
+inline std::size_t parameter_count(const std::vector<Unit>& units) {
+    std::size_t count = 0;
+    for (const Unit& unit : units)
+        for (const Parameter& parameter : unit.parameters) count += parameter.size();
+    return count;
+}
+/// Elements `first` on of a parameter's initial values.
+inline void require_finite(const Parameter& parameter, std::size_t first,
+                           std::span<const float> values) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+        require(is_finite(values[i]), Errc::numeric, "initial values: '", parameter.name, "' is ",
+                values[i], " at element ", first + i, ", expected finite numbers");
 }
 
 /// What a model tells while it runs. Units are numbered as in `units()`.

@@ -218,6 +218,9 @@ private:
         std::size_t at = 0;
         for (std::size_t i = 1; i < logits.size(); ++i)
             if (static_cast<float>(logits[i]) > static_cast<float>(logits[at])) at = i;
+        require(is_finite(static_cast<float>(logits[at])), Errc::numeric,
+                "T5Generator: the best logit is ", static_cast<float>(logits[at]),
+                ", expected a finite one");
         return static_cast<std::int32_t>(at);
     }
 

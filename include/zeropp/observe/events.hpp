@@ -36,7 +36,8 @@ struct EvaluationEvent {
 };
 
 struct EndEvent {
-    std::int64_t steps = 0;  ///< optimizer steps taken
+    std::int64_t steps = 0;    ///< optimizer steps taken, the skipped ones included
+    std::int64_t skipped = 0;  ///< of them: a gradient was not finite
     double seconds = 0;
     bool stopped = false;                         ///< by a signal, before the last step
     std::vector<std::uint64_t> peak_rss_bytes{};  ///< of each process

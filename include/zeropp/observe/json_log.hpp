@@ -51,6 +51,7 @@ public:
         write(JsonLine{}
                   .field("event", "end")
                   .field("steps", event.steps)
+                  .field("skipped", event.skipped)
                   .field("seconds", event.seconds)
                   .field("stopped", event.stopped)
                   .field("peak_rss_bytes", event.peak_rss_bytes)

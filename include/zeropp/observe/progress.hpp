@@ -90,6 +90,9 @@ public:
     }
     void on(const EndEvent& event) override {
         end_bar();
+        if (event.skipped != 0)
+            std::fprintf(options_.file, "%lld steps were skipped: gradients were not finite\n",
+                         static_cast<long long>(event.skipped));
         std::fprintf(options_.file, "%s %lld steps in %s, peak memory %s (planned %s)\n",
                      event.stopped ? "stopped by a signal after" : "trained",
                      static_cast<long long>(event.steps), detail::clock_text(event.seconds).c_str(),

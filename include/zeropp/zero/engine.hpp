@@ -81,6 +81,9 @@ public:
                     const std::size_t count = std::min({values.size(), end - at, boundary - at});
                     const std::span<float> chunk = std::span{values}.first(count);
                     read(segment.unit, segment.parameter, at - segment.first, chunk);
+                    if (segment.trainable)
+                        require_finite(units_[segment.unit].parameters[segment.parameter],
+                                       at - segment.first, chunk);
                     if (at >= owned_first && at < owned_first + owned.size()) {
                         state_.set(b, at - owned_first, chunk, owned);
                     } else {
