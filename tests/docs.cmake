@@ -1,6 +1,6 @@
 # What the documents show must be true. A ```cpp block follows a line that says what is done with it:
 #   <!-- snippet: build -->     or     <!-- snippet: run, prints REGEX -->     or
-#   <!-- snippet: run on N ranks beside t5-base/ and train.jsonl, prints REGEX -->
+#   <!-- snippet: run on N ranks beside t5-base/, prints REGEX -->
 # A block without a main() is the body of one. Commands in ```sh blocks must name files, programs and
 # options that exist.
 file(GLOB documents CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/docs/*.md)
@@ -21,7 +21,7 @@ function(zeropp_add_snippet name mark code)
     if(TARGET docs_${name})
         target_compile_options(docs_${name} PRIVATE -O0)
         set(command $<TARGET_FILE:docs_${name}>)
-        if(mark MATCHES "run on ([0-9]+) ranks beside t5-base/ and train.jsonl, prints (.*) -->")
+        if(mark MATCHES "run on ([0-9]+) ranks beside t5-base/, prints (.*) -->")
             set(expect "${CMAKE_MATCH_2}")
             if(NOT TARGET zeropp-t5 OR NOT ZEROPP_MPIRUN)
                 return()
