@@ -4,8 +4,8 @@
 
 #include <csignal>
 
-/// While it lives, the first SIGINT, SIGTERM or SIGUSR1 only sets a flag; a second one of the same
-/// kind ends the process as usual.
+/// While it lives, the first SIGINT, SIGTERM, SIGUSR1 or (unless nohup has it ignored) SIGHUP only
+/// sets a flag; a second one of the same kind ends the process as usual.
 class StopSignal {
 public:
     StopSignal() {
@@ -14,6 +14,8 @@ public:
         action.sa_handler = [](int) { requested_ = 1; };
         action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
         for (int i = 0; i < count; ++i) sigaction(signals[i], &action, &before_[i]);
+        if (before_[hangup].sa_handler == SIG_IGN)
+            sigaction(signals[hangup], &before_[hangup], nullptr);
     }
     ~StopSignal() {
         for (int i = 0; i < count; ++i) sigaction(signals[i], &before_[i], nullptr);
@@ -24,8 +26,8 @@ public:
     static bool requested() { return requested_ != 0; }
 
 private:
-    static constexpr int count = 3;
-    static constexpr int signals[count] = {SIGINT, SIGTERM, SIGUSR1};
+    static constexpr int count = 4, hangup = 3;
+    static constexpr int signals[count] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     inline static volatile std::sig_atomic_t requested_ = 0;
     struct sigaction before_[count] {};
 };

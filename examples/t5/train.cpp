@@ -203,6 +203,13 @@ zp::Fingerprint TrainRun::fingerprint() const {
     add("precision", zp::name_of(config.bf16.value_or(false) ? zp::DType::bf16 : zp::DType::fp32));
     add("stage", config.zero_optimization.stage.value_or(0));
     add("optimizer", config.optimizer.type.value_or("AdamW"));
+    zp::with_optimizer(config, [&](const auto& optimizer) {
+        add("optimizer.params.lr", optimizer.lr);
+        add("optimizer.params.betas[0]", optimizer.beta1);
+        add("optimizer.params.betas[1]", optimizer.beta2);
+        add("optimizer.params.eps", optimizer.eps);
+        add("optimizer.params.weight_decay", optimizer.weight_decay);
+    });
     add("train_micro_batch_size_per_gpu", sizes.micro);
     add("gradient_accumulation_steps", sizes.accumulation);
     add("--steps", steps);

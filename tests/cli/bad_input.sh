@@ -194,7 +194,7 @@ one_cause "zeropp: command line: 2 processes were started (Open MPI), expected -
     mpirun --oversubscribe -q -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
 one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
-one_cause "zeropp: start-up: learning rate of step 1 is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
+one_cause "zeropp: start-up: optimizer.params.lr is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
 one_cause "zeropp: nothing.jsonl: No such file or directory, expected a file with an example a line" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi

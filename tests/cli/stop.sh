@@ -24,7 +24,7 @@ stopped() {
     has last.txt '"event":"end","steps":[0-9]+,.*"stopped":true'
 }
 long=(--model tiny --train train.jsonl --dtype fp32 --steps 100000000 --batch-size 2)
-for signal in INT TERM USR1; do
+for signal in INT TERM USR1 HUP; do
     stopped $signal $signal.jsonl "$t5" train "${long[@]}" --ranks 2 --output by_$signal --log-jsonl $signal.jsonl
     has out.txt '^stopped by a signal after [0-9]+ steps in '
     works "$t5" eval --model by_$signal --data train.jsonl --dtype fp32
