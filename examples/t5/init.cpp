@@ -41,13 +41,14 @@ int run_init(const InitOptions& options) {
     require_writable_folder(options.output, "--output");
     const zp::T5Config config = configuration(
         options.config, static_cast<std::size_t>(options.vocab_size + zp::Tokenizer::extra_ids));
+    const auto model = zp::T5<float>::with_random_weights(config, 0);
+    const std::size_t parameters = zp::parameter_count(model.units());
+    require_space(options.output, "--output", parameters * sizeof(float));
     const zp::Tokenizer tokenizer =
         zp::train_tokenizer(options.tokenizer_text, {.vocab_size = options.vocab_size});
-    const auto model = zp::T5<float>::with_random_weights(config, 0);
     zp::save_pretrained(model, options.output, tokenizer.files());
     std::printf("%s: %.1f million parameters, %zu embeddings for %d tokens\n",
-                options.output.c_str(),
-                static_cast<double>(zp::parameter_count(model.units())) * 1e-6,
+                options.output.c_str(), static_cast<double>(parameters) * 1e-6,
                 model.config().vocab_size, tokenizer.size());
     return 0;
 }

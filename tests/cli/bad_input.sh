@@ -97,6 +97,12 @@ works "$t5" init --config small.json --tokenizer-text text.txt --vocab-size 44 -
 cp tiny/spiece.model large/spiece.model
 refuses 1 "zeropp: large: the tokenizer has 145 tokens, expected at most the 144 of the embedding" \
     "${train[@]}" --model large --train train.jsonl
+sed 's/"initializer_factor"/"initializer"/; s/"d_model"/"initializer_factor": 1e38, "d_model"/' config.json >factor.json
+"$t5" init --config factor.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of infinite weights"
+has err.txt "^zeropp: initial values: '.*' is -?(inf|nan) at element [0-9]+, expected finite numbers$"
+sed 's/"d_ff": 32/"d_ff": 16000000/; s/"d_model": 24/"d_model": 16000000/' config.json >vast.json
+"$t5" init --config vast.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of a vast model"
+has err.txt '^zeropp: --output out: [0-9]+ bytes are free there, expected at least [0-9]+ for the model$'
 for command in eval generate; do
     refuses 1 "zeropp: bare: has no weights, expected model.safetensors or model.safetensors.index.json" \
         "$t5" $command --model bare --data train.jsonl $([ $command = eval ] || echo --output out)

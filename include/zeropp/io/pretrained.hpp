@@ -139,6 +139,7 @@ void save_pretrained(const T5<E, D, P>& model, const std::filesystem::path& fold
                 const std::span<float> chunk =
                     std::span{values}.first(std::min(values.size(), parameter.size() - first));
                 model.fill(u, p, first, chunk);
+                require_finite(parameter, first, chunk);
                 files.append(parameter, chunk);
             }
         }

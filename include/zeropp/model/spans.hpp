@@ -45,7 +45,8 @@ public:
         return units;
     }
     void fill(std::size_t unit, std::size_t, std::size_t first, std::span<float> out) const {
-        std::ranges::copy(arrays_[unit].parameters.subspan(first, out.size()), out.begin());
+        const std::span<float> from = arrays_[unit].parameters.subspan(first, out.size());
+        std::copy(from.begin(), from.end(), out.begin());
     }
 
     /// Hands the gradients that the user has filled to the observer, times `loss_scale`.
