@@ -155,11 +155,13 @@ TEST_CASE("a disk that is full leaves the old model whole, and no new directory"
     CHECK(into_old ==
           "zeropp: old/model.safetensors: File too large, expected to write the whole file; "
           "nothing is left of it");
-    CHECK(into_new ==
-          "zeropp: new/model.safetensors: File too large, expected to write the whole file; "
-          "nothing is left of it");
+    CHECK(
+        into_new ==
+        "zeropp: new.partial1/model.safetensors: File too large, expected to write the whole file; "
+        "nothing is left of it");
     CHECK(stored_in(folder / "old") == before);
     CHECK_FALSE(std::filesystem::exists(folder / "new"));
+    CHECK_FALSE(std::filesystem::exists(folder / "new.partial1"));
     std::size_t files = 0;
     for (const auto& file : std::filesystem::directory_iterator{folder / "old"})
         files += file.is_regular_file();
@@ -171,5 +173,5 @@ TEST_CASE("a target that cannot be a directory is refused") {
     folder.write("file", "x");
     const auto model = zp::T5<float>::with_random_weights(tiny(), 2, {.micro_batch = 1});
     CHECK(message_of([&] { zp::save_pretrained(model, folder / "file"); }, folder.path()) ==
-          "zeropp: file: Not a directory, expected a directory that can be made");
+          "zeropp: file: is a file, expected a directory or nothing");
 }

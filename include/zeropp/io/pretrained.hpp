@@ -40,26 +40,22 @@ inline TokenizerFiles tokenizer_files(const std::filesystem::path& directory) {
     return files;
 }
 
-/// The files of a model directory, each under a temporary name until `publish`. What is not
-/// published is removed again, with the directory if it was made for it.
+/// A model directory on its way. One that is new is written as `folder`.partial1 and renamed; in
+/// one that is there each file is written under a temporary name until `publish`. What is not
+/// published is removed again.
 class PretrainedFiles {
 public:
     /// `source`: the directory that the model came from, or none.
     PretrainedFiles(const std::filesystem::path& folder, const T5Config& config,
                     const std::vector<Unit>& units, const std::filesystem::path& source,
                     const TokenizerFiles& tokenizer)
-        : folder_{folder} {
-        std::error_code error;
-        made_.path = folder_;
-        made_.is_new = std::filesystem::create_directories(folder_, error);
-        require(!error, Errc::io, folder_.string(), ": ", error.message(),
-                ", expected a directory that can be made");
+        : place_{folder} {
         std::vector<SafetensorsWriter::Entry> entries;
         for (const Unit& unit : units)
             for (const Parameter& parameter : unit.parameters)
                 entries.push_back({parameter.name, parameter.shape});
-        weights_ =
-            std::make_unique<SafetensorsWriter>(folder_ / "model.safetensors", std::move(entries));
+        weights_ = std::make_unique<SafetensorsWriter>(place_.written() / "model.safetensors",
+                                                       std::move(entries));
         const auto carried = [&](const char* name) {
             return source.empty() ? Json::object() : read_json_object_if_any(source / name);
         };
@@ -77,27 +73,62 @@ public:
         for (NewFile& file : files_) file.sync();
         for (NewFile& file : files_) file.publish();
         weights_->publish();
-        sync_folder(folder_);
-        made_.is_new = false;
+        place_.publish();
     }
 
 private:
-    /// Declared before the files, and so destroyed after them.
-    struct Made {
-        std::filesystem::path path;
-        bool is_new = false;
-        ~Made() {
+    /// Where the files go. Declared before them, and so destroyed after them.
+    class Place {
+    public:
+        explicit Place(std::filesystem::path folder) : folder_{std::move(folder)} {
+            folder_ = folder_.lexically_normal();
+            if (folder_.filename().empty()) folder_ = folder_.parent_path();  // "out/"
             std::error_code error;
-            if (is_new) std::filesystem::remove(path, error);
+            if (std::filesystem::is_directory(folder_, error)) {
+                written_ = folder_;
+                return;
+            }
+            require(!std::filesystem::exists(folder_, error), Errc::io, folder_.string(),
+                    ": is a file, expected a directory or nothing");
+            const std::filesystem::path above = std::filesystem::absolute(folder_).parent_path();
+            error.clear();
+            std::filesystem::create_directories(above, error);
+            // A process that was killed may have left its own.
+            for (int number = 1; !error && !is_new_; ++number) {
+                written_ = folder_.string() + ".partial" + std::to_string(number);
+                is_new_ = std::filesystem::create_directory(written_, error);
+            }
+            require(!error, Errc::io, folder_.string(), ": ", error.message(),
+                    ", expected a directory that can be made");
         }
+        Place(const Place&) = delete;
+        Place& operator=(const Place&) = delete;
+        ~Place() {
+            std::error_code error;
+            if (is_new_) std::filesystem::remove(written_, error);  // if nothing is in it
+        }
+        const std::filesystem::path& written() const noexcept { return written_; }
+        void publish() {
+            sync_folder(written_);
+            if (!is_new_) return;
+            std::error_code error;
+            std::filesystem::rename(written_, folder_, error);
+            require(!error, Errc::io, folder_.string(), ": ", error.message(), ", expected ",
+                    written_.string(), ", where the model is, to become it");
+            is_new_ = false;
+            sync_folder(std::filesystem::absolute(folder_).parent_path());
+        }
+
+    private:
+        std::filesystem::path folder_, written_;
+        bool is_new_ = false;
     };
     void add(const std::string& name, const std::string& text) {
-        files_.emplace_back(folder_ / name);
+        files_.emplace_back(place_.written() / name);
         files_.back().write(text);
     }
 
-    std::filesystem::path folder_;
-    Made made_;
+    Place place_;
     std::vector<NewFile> files_;
     std::unique_ptr<SafetensorsWriter> weights_;
 };
