@@ -17,6 +17,8 @@
 #include <zeropp/core/config.hpp>
 #include <zeropp/device/instruction_set.hpp>
 
+#include "../command_line.hpp"
+
 namespace zp = zeropp;
 
 namespace {
@@ -72,14 +74,15 @@ void report(C& comm, const std::string& text) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"What each rank finds around it. Run it under mpirun, or with --ranks N."};
+    CLI::App app{"What each rank finds around it. Run it under mpirun, or with --ranks N.",
+                 "zeropp-info"};
     int ranks = 0;
     app.add_option("--ranks", ranks, "this many ranks as threads, instead of MPI")
-        ->check(CLI::Range(1, 64));
+        ->check(within(1, 1024));
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        return refused(app, error);
     }
     const std::string version = "zeropp " + std::to_string(ZEROPP_VERSION_MAJOR) + "." +
                                 std::to_string(ZEROPP_VERSION_MINOR) + "." +

@@ -2,7 +2,6 @@
 /// \file zeropp-t5: makes, trains, evaluates and runs T5 models in Hugging Face's directories.
 /// Exit status: 0 done, 1 an error, 2 a command line that cannot be understood, 130 training was
 /// stopped by a signal and the model so far is saved.
-#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -10,40 +9,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "../command_line.hpp"
 #include "options.hpp"
 
 namespace {
 
-/// "0 is given, expected 1 to 1024".
-template <class T>
-CLI::Validator within(T least, T most) {
-    const std::string range = CLI::detail::to_string(least) + " to " + CLI::detail::to_string(most);
-    return {[=](std::string& text) {
-                T value{};  // not as CLI11 reads it, which takes what overflows for the largest
-                const char* const end = text.data() + text.size();
-                const auto [last, error] = std::from_chars(text.data(), end, value);
-                if (error == std::errc{} && last == end && least <= value && value <= most)
-                    return std::string{};
-                return (text.empty() ? "nothing" : text) + " is given, expected " + range;
-            },
-            ""};
-}
-CLI::Validator a_path() {
-    return {[](std::string& text) {
-                return text.empty() ? "nothing is given, expected a path" : std::string{};
-            },
-            ""};
-}
-CLI::Validator one_of(std::initializer_list<std::string> names) {
-    std::string all;
-    for (const std::string& name : names) all += (all.empty() ? "" : " or ") + name;
-    return {[names = std::vector<std::string>{names}, all](std::string& text) {
-                for (const std::string& name : names)
-                    if (name == text) return std::string{};
-                return "'" + text + "' is given, expected " + all;
-            },
-            ""};
-}
 const auto a_length = within<std::int64_t>(1, 65'536);
 const auto a_batch = within<std::int64_t>(1, 1'000'000);
 const auto a_rate = within<double>(0, 1e6);
@@ -240,18 +210,8 @@ int main(int argc, char** argv) {
     }
     try {
         app.parse(argc, argv);
-    } catch (const CLI::ArgumentMismatch& error) {
-        // "--lr: At Most 1 required but received 2"
-        const std::string text = error.what(), name = text.substr(0, text.find(':'));
-        const bool twice = text.find("At Most 1") != text.npos;
-        std::fprintf(
-            stderr, "zeropp: command line: %s; see zeropp-t5 --help\n",
-            twice ? (name + " is given more than once, expected once").c_str() : text.c_str());
-        return 2;
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return app.exit(error);  // --help
-        std::fprintf(stderr, "zeropp: command line: %s; see zeropp-t5 --help\n", error.what());
-        return 2;
+        return refused(app, error);
     }
     try {
         if (app.got_subcommand("init")) return run_init(init);

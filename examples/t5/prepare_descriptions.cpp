@@ -18,6 +18,7 @@
 
 #include <zeropp/core/error.hpp>
 
+#include "../command_line.hpp"
 #include "descriptions.hpp"
 #include "output.hpp"
 
@@ -111,10 +112,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return app.exit(error);  // --help
-        std::fprintf(stderr, "zeropp: command line: %s; see zeropp-prepare_descriptions --help\n",
-                     error.what());
-        return 2;
+        return refused(app, error);
     }
     try {
         prepare(lists, output);

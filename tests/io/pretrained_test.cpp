@@ -135,6 +135,22 @@ TEST_CASE("the tokenizer's files are carried along, and other files of the targe
         CHECK(file.path().extension() != ".partial");
 }
 
+TEST_CASE("an earlier model's shards and tokenizer go when another takes its place") {
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder / "a");
+    for (const char* name : {"a/tokenizer.json", "a/model-00001-of-00002.safetensors",
+                             "a/model.safetensors.index.json", "a/notes.txt"})
+        folder.write(name, "old");
+    const auto model = zp::T5<float>::with_random_weights(tiny(), 1, {.micro_batch = 1});
+    zp::save_pretrained(model, folder / "a");
+    CHECK(std::filesystem::exists(folder / "a/tokenizer.json"));  // it brings none
+    CHECK_FALSE(std::filesystem::exists(folder / "a/model-00001-of-00002.safetensors"));
+    CHECK_FALSE(std::filesystem::exists(folder / "a/model.safetensors.index.json"));
+    zp::save_pretrained(model, folder / "a", {{"spiece.model", "new"}});
+    CHECK_FALSE(std::filesystem::exists(folder / "a/tokenizer.json"));
+    CHECK(zp::read_text(folder / "a/notes.txt") == "old");
+}
+
 TEST_CASE("a disk that is full leaves the old model whole, and no new directory") {
     const TemporaryFolder folder;
     zp::save_pretrained(zp::T5<float>::with_random_weights(tiny(), 1, {.micro_batch = 1}),

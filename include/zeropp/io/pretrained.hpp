@@ -28,13 +28,16 @@ using TokenizerFiles = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
+inline constexpr std::array tokenizer_file_names{"spiece.model", "tokenizer.json",
+                                                 "tokenizer_config.json", "special_tokens_map.json",
+                                                 "added_tokens.json"};
+
 /// A model directory's tokenizer; none of an empty path.
 inline TokenizerFiles tokenizer_files(const std::filesystem::path& directory) {
     TokenizerFiles files;
     std::error_code error;
     if (!directory.empty())
-        for (const char* name : {"spiece.model", "tokenizer.json", "tokenizer_config.json",
-                                 "special_tokens_map.json", "added_tokens.json"})
+        for (const char* name : tokenizer_file_names)
             if (std::filesystem::exists(directory / name, error))
                 files.emplace_back(name, read_text(directory / name));
     return files;
@@ -73,6 +76,7 @@ public:
         for (NewFile& file : files_) file.sync();
         for (NewFile& file : files_) file.publish();
         weights_->publish();
+        remove_others();
         place_.publish();
     }
 
@@ -123,6 +127,27 @@ private:
         std::filesystem::path folder_, written_;
         bool is_new_ = false;
     };
+    /// What an earlier model left there that would be read beside this one: its shards, and its
+    /// tokenizer where this model brings one.
+    void remove_others() const {
+        const auto is_written = [&](const std::filesystem::path& path) {
+            return std::any_of(files_.begin(), files_.end(),
+                               [&](const NewFile& file) { return file.path() == path; });
+        };
+        std::error_code error;
+        if (is_written(place_.written() / tokenizer_file_names[0]))
+            for (const char* name : tokenizer_file_names)
+                if (!is_written(place_.written() / name))
+                    std::filesystem::remove(place_.written() / name, error);
+        std::vector<std::filesystem::path> shards{place_.written() /
+                                                  "model.safetensors.index.json"};
+        for (const auto& file : std::filesystem::directory_iterator{place_.written(), error})
+            if (const std::string name = file.path().filename().string();
+                name.starts_with("model-") && name.ends_with(".safetensors") &&
+                name.find("-of-") != name.npos)
+                shards.push_back(file.path());
+        for (const std::filesystem::path& shard : shards) std::filesystem::remove(shard, error);
+    }
     void add(const std::string& name, const std::string& text) {
         files_.emplace_back(place_.written() / name);
         files_.back().write(text);
