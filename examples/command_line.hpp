@@ -11,6 +11,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include <zeropp/core/utf8.hpp>
+
 /// "0 is given, expected 1 to 1024".
 template <class T>
 CLI::Validator within(T least, T most) {
@@ -38,6 +40,15 @@ inline CLI::Validator one_of(std::initializer_list<std::string> names) {
                 for (const std::string& name : names)
                     if (name == text) return std::string{};
                 return "'" + text + "' is given, expected " + all;
+            },
+            ""};
+}
+
+inline CLI::Validator a_text() {
+    return {[](std::string& text) {
+                return zeropp::first_invalid_utf8(text) == text.size()
+                           ? std::string{}
+                           : "bytes that are no UTF-8 are given, expected a text";
             },
             ""};
 }

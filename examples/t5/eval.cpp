@@ -42,7 +42,7 @@ void show(const std::vector<zp::TextExample>& examples, const Result& result,
 }  // namespace
 
 int run_eval(const EvalOptions& options) {
-    if (options.json) require_writable(*options.json, "--json", {options.data});
+    if (options.json) require_writable(*options.json, "--json", {options.data, options.model});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const std::vector<zp::TextExample> examples =
         zp::read_examples(options.data, format_of(options.text).columns);
@@ -82,7 +82,7 @@ int run_eval(const EvalOptions& options) {
         std::printf("%s\n", line.text().c_str());
         return 0;
     }
-    zp::NewFile file{*options.json};
+    zp::NewFile file{followed(*options.json)};
     file.write(line.text() + "\n");
     file.sync();
     file.publish();

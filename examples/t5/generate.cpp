@@ -13,7 +13,7 @@
 namespace zp = zeropp;
 
 int run_generate(const GenerateOptions& options) {
-    require_writable(options.output, "--output", {options.data});
+    require_writable(options.output, "--output", {options.data, options.model});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     zp::Seq2SeqFormat format = format_of(options.text);
     format.columns.target.clear();
@@ -28,7 +28,7 @@ int run_generate(const GenerateOptions& options) {
                      .field("token_ids", tokens)
                      .text() +
                  "\n";
-    zp::NewFile file{options.output};
+    zp::NewFile file{followed(options.output)};
     file.write(lines);
     file.sync();
     file.publish();

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <limits>
+#include <new>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -21,12 +22,15 @@ const auto a_rate = within<double>(0, 1e6);
 void add_text(CLI::App& command, TextOptions& text) {
     command.add_option("--source-column", text.source_column, "key of the text to read")
         ->type_name("TEXT")
+        ->check(a_text())
         ->capture_default_str();
     command.add_option("--target-column", text.target_column, "key of the text to write")
         ->type_name("TEXT")
+        ->check(a_text())
         ->capture_default_str();
     command.add_option("--source-prefix", text.source_prefix, "put before each source, as it is")
-        ->type_name("TEXT");
+        ->type_name("TEXT")
+        ->check(a_text());
     command.add_option("--max-source-length", text.max_source_length, "in tokens, with </s>")
         ->type_name("N")
         ->check(a_length)
@@ -218,6 +222,11 @@ int main(int argc, char** argv) {
         if (app.got_subcommand("train")) return run_train(train);
         if (app.got_subcommand("eval")) return run_eval(eval);
         return run_generate(generate);
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr,
+                     "zeropp: memory: no more can be had, expected enough for the data and "
+                     "the model; use a smaller batch, shorter texts or more ranks\n");
+        return 1;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 1;

@@ -26,13 +26,31 @@ inline void require_writable_place(const std::filesystem::path& folder, const st
     unlink(probe.c_str());
 }
 
+/// `input`: a file, or a model's directory.
+inline bool is_read_from(const std::filesystem::path& path, const std::filesystem::path& input) {
+    std::error_code error;
+    if (!std::filesystem::is_directory(input, error))
+        return std::filesystem::equivalent(path, input, error);
+    const std::filesystem::path kind = path.extension();
+    return (kind == ".json" || kind == ".model" || kind == ".safetensors") &&
+           std::filesystem::exists(path, error) &&
+           std::filesystem::equivalent(std::filesystem::absolute(path).parent_path(), input, error);
+}
+
+/// The file that a link names, so that the link stays what it is.
+inline std::filesystem::path followed(const std::filesystem::path& path) {
+    std::error_code error;
+    return std::filesystem::is_symlink(path, error) ? std::filesystem::weakly_canonical(path, error)
+                                                    : path;
+}
+
 /// For a file that is to be written: its folder has to be there, and it is none of the inputs.
 inline void require_writable(const std::filesystem::path& path, const std::string& flag,
                              std::initializer_list<std::string> inputs) {
     std::error_code error;
     for (const std::string& input : inputs)
-        zeropp::require(!std::filesystem::equivalent(path, input, error), zeropp::Errc::io, flag,
-                        " ", path.string(), ": is the input ", input,
+        zeropp::require(!is_read_from(path, input), zeropp::Errc::io, flag, " ", path.string(),
+                        ": is read from ", input,
                         ", expected another file than those that are read");
     zeropp::require(!path.filename().empty() && !std::filesystem::is_directory(path, error),
                     zeropp::Errc::io, flag, " ", path.string(),
@@ -42,7 +60,7 @@ inline void require_writable(const std::filesystem::path& path, const std::strin
         zeropp::require(access(path.c_str(), W_OK) == 0, zeropp::Errc::io, flag, " ", path.string(),
                         ": ", std::strerror(errno), ", expected a place that can be written to");
     else
-        require_writable_place(std::filesystem::absolute(path).parent_path(), flag, path);
+        require_writable_place(std::filesystem::absolute(followed(path)).parent_path(), flag, path);
 }
 
 /// The path, or the nearest one above it that there is.

@@ -50,8 +50,7 @@ zp::Config settings(const TrainOptions& options) {
 /// Decides the precision where nobody did, and says why.
 std::string decide_precision(zp::Config& config, const TrainOptions& options) {
     if (!config.bf16.given() && options.deepspeed)  // as in DeepSpeed
-        config.bf16 = {false, std::filesystem::path{*options.deepspeed}.filename().string() +
-                                  " without a bf16 block"};
+        config.bf16 = {false, *options.deepspeed + " without a bf16 block"};
     if (config.bf16.given())
         return (*config.bf16.value ? "bf16" : "fp32") + std::string{" as "} + config.bf16.origin +
                " says";
@@ -87,9 +86,9 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     run.sizes = zp::batch_sizes(run.config, ranks);
     require_writable_folder(options.output, "--output");
     if (options.log_jsonl)
-        require_writable(
-            *options.log_jsonl, "--log-jsonl",
-            {options.train, options.validation.value_or(""), options.deepspeed.value_or("")});
+        require_writable(*options.log_jsonl, "--log-jsonl",
+                         {options.train, options.model, options.validation.value_or(""),
+                          options.deepspeed.value_or("")});
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const zp::Seq2SeqFormat format{
         .columns = {options.text.source_column,
@@ -102,6 +101,8 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     if (options.validation)
         run.validation = zp::read_dataset(*options.validation, tokenizer, format, threads);
     run.max_target_length = options.text.max_target_length;
+    run.train_hash = run.train.hash();
+    run.validation_hash = run.validation.hash();
     if (run.corrupts()) {
         require_texts(run.train, options.train);
         if (options.validation) require_texts(run.validation, *options.validation);
@@ -222,8 +223,10 @@ zp::Fingerprint TrainRun::fingerprint() const {
     add("--max-source-length", options.text.max_source_length);
     add("--max-target-length", options.text.max_target_length);
     add("--dropout", options.dropout.value_or(-1));
-    add("training examples", train.size());
-    add("validation examples", validation.size());
+    add("--train's number of examples", train.size());
+    add("--train's texts (their hash)", train_hash);
+    add("--validation's number of examples", validation.size());
+    add("--validation's texts (their hash)", validation_hash);
     return fields;
 }
 

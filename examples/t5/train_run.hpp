@@ -30,6 +30,7 @@ struct TrainRun {
     std::size_t max_target_length = 0;  ///< by the objective
     zeropp::SpanCorruption corruption{};
     zeropp::Seq2SeqDataset train{}, validation{};  ///< validation is empty without a file
+    std::uint64_t train_hash = 0, validation_hash = 0;
     bool ranks_share_process = false;
 
     bool corrupts() const { return options.objective == "span-corruption"; }

@@ -125,10 +125,12 @@ refuses 1 "zeropp: --output file/out: Not a directory, expected a place that can
 
 refuses 1 "zeropp: --log-jsonl none/log: No such file or directory, expected a place that can be written to" \
     "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl none/log
-refuses 1 "zeropp: --log-jsonl ./train.jsonl: is the input train.jsonl, expected another file than those that are read" \
+refuses 1 "zeropp: --log-jsonl ./train.jsonl: is read from train.jsonl, expected another file than those that are read" \
     "$t5" train "${good[@]}" --steps 2 --output out --log-jsonl ./train.jsonl
-refuses 1 "zeropp: --output train.jsonl: is the input train.jsonl, expected another file than those that are read" \
+refuses 1 "zeropp: --output train.jsonl: is read from train.jsonl, expected another file than those that are read" \
     "$t5" generate --model tiny --data train.jsonl --output train.jsonl
+refuses 1 "zeropp: --json tiny/config.json: is read from tiny, expected another file than those that are read" \
+    "$t5" eval --model tiny --data train.jsonl --json tiny/config.json
 mkdir folder
 refuses 1 "zeropp: --json folder: is a directory, expected a file" \
     "$t5" eval --model tiny --data train.jsonl --json folder
@@ -200,6 +202,9 @@ one_cause "zeropp: command line: 2 processes were started (Open MPI), expected -
     mpirun --oversubscribe -q -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
 one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
+tac train.jsonl >reversed.jsonl
+timeout 60 mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train reversed.jsonl --comm mpi >out.txt 2>err.txt && complain "other texts on rank 1 were accepted"
+has err.txt "^zeropp: start-up: --train's texts \(their hash\) is [0-9]+ on rank 0 and [0-9]+ on rank 1, expected the same on every rank$"
 one_cause "zeropp: start-up: optimizer.params.lr is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
     mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
 one_cause "zeropp: nothing.jsonl: No such file or directory, expected a file with an example a line" \

@@ -7,6 +7,7 @@
 #include <exception>
 #include <memory>
 #include <numeric>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -247,8 +248,11 @@ void run_ranks(int size, Body body, ThreadHook hook) {
     };
     try {
         for (const int rank : members) threads.emplace_back(run, rank);
-    } catch (...) {  // no more threads to be had
-        job->fail_with(std::current_exception());
+    } catch (const std::system_error& error) {
+        job->fail_with(std::make_exception_ptr(Error{
+            Errc::device, "run_ranks: " + std::string{error.code().message()} + " for thread " +
+                              std::to_string(threads.size()) + ", expected " +
+                              std::to_string(size) + " threads to be had; use fewer ranks"}));
     }
     for (std::thread& thread : threads) thread.join();
     job->rethrow();

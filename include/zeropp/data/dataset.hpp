@@ -9,11 +9,13 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/fingerprint.hpp>
 #include <zeropp/data/batch.hpp>
 
 namespace zeropp {
@@ -51,6 +53,14 @@ public:
         const std::size_t begin = ordinal == 0 ? 0 : ends_[2 * ordinal - 1];
         const std::span<const std::int32_t> ids{ids_};
         return {ids.subspan(begin, middle - begin), ids.subspan(middle, end - middle), ordinal};
+    }
+    /// Of all ids and where they end: data sets that differ have, in practice, another.
+    std::uint64_t hash() const {
+        const auto bytes = [](const auto& values) {
+            return std::string_view{reinterpret_cast<const char*>(values.data()),
+                                    values.size() * sizeof(values[0])};
+        };
+        return hash_of(bytes(ends_), hash_of(bytes(ids_)));
     }
     /// Of each example, what a sampler sorts by: its source length in steps of eight, then its
     /// target length. Batches of neighbours pad both little.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,7 +29,14 @@ public:
     Arena() = default;
     Arena(std::string name, std::size_t capacity, D device = {})
         : name_{std::move(name)}, device_{device}, capacity_{rounded(capacity)} {
-        if (capacity_ != 0) begin_ = device_.allocate(capacity_);
+        if (capacity_ == 0) return;
+        try {
+            begin_ = device_.allocate(capacity_);
+        } catch (const std::bad_alloc&) {
+            fail(Errc::device, "arena '", name_, "': ", capacity_,
+                 " bytes cannot be had, expected as many free; use more ranks, a higher stage or "
+                 "smaller batches");
+        }
     }
     static Arena measuring(std::string name) {
         Arena arena;

@@ -227,7 +227,7 @@ inline Config parse_config(std::string_view text, const std::string& name) {
 
 /// Messages call the file by its last component.
 inline Config read_config(const std::filesystem::path& path) {
-    return parse_config(read_text(path), path.filename().string());
+    return parse_config(read_text(path), path.string());
 }
 
 /// Refuses what the file may say but this version cannot do; nothing is weakened in silence.
