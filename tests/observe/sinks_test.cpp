@@ -49,15 +49,16 @@ TEST_CASE("the log holds one object a line", "[json_log]") {
                         .peak_rss_bytes = {1000},
                         .planned_bytes = {600, 500},
                         .bytes_sent = {64, 64}});
-    CHECK(file.text() ==
-          R"({"event":"step","step":1,"loss":2.5,"lr":0.001,"grad_norm":0.75,"seconds":0.5,)"
-          R"("tokens_per_second":200,"tokens":100,"skipped":false})"
-          "\n"
-          R"({"event":"evaluation","step":1,"loss":2.25,"tokens":40,"examples":8,"seconds":0.25})"
-          "\n"
-          R"({"event":"end","steps":1,"skipped":0,"seconds":1.5,"stopped":false,"peak_rss_bytes":[1000],)"
-          R"("planned_bytes":[600,500],"bytes_sent":[64,64]})"
-          "\n");
+    CHECK(
+        file.text() ==
+        R"({"event":"step","step":1,"loss":2.5,"lr":0.001,"grad_norm":0.75,"seconds":0.5,)"
+        R"("tokens_per_second":200,"tokens":100,"skipped":false})"
+        "\n"
+        R"({"event":"evaluation","step":1,"loss":2.25,"tokens":40,"examples":8,"seconds":0.25})"
+        "\n"
+        R"({"event":"end","steps":1,"skipped":0,"seconds":1.5,"stopped":false,"peak_rss_bytes":[1000],)"
+        R"("planned_bytes":[600,500],"bytes_sent":[64,64]})"
+        "\n");
 }
 
 TEST_CASE("a log that cannot be written is an error at once", "[json_log]") {
