@@ -40,8 +40,9 @@ inline bool is_read_from(const std::filesystem::path& path, const std::filesyste
 /// The file that a link names, so that the link stays what it is.
 inline std::filesystem::path followed(const std::filesystem::path& path) {
     std::error_code error;
-    return std::filesystem::is_symlink(path, error) ? std::filesystem::weakly_canonical(path, error)
-                                                    : path;
+    const bool link = std::filesystem::is_symlink(path, error) &&
+                      std::filesystem::is_regular_file(path, error);  // /dev/stdout is none
+    return link ? std::filesystem::canonical(path, error) : path;
 }
 
 /// For a file that is to be written: its folder has to be there, and it is none of the inputs.

@@ -100,6 +100,11 @@ same "a pipe and its file" out.txt seven.json
 "$t5" eval --model threads --data train.jsonl --dtype fp32 --batch 7 --json /dev/stdout 2>err.txt | cat >out.txt
 head -n 1 out.txt >first.txt
 same "--json /dev/stdout" first.txt seven.json
+: >target.json
+ln -s target.json link.json
+works "$t5" eval --model threads --data train.jsonl --dtype fp32 --batch 7 --json link.json
+same "--json of a link" target.json seven.json
+[ -L link.json ] || complain "the link was replaced"
 
 # A log that cannot be written ends the run: the model so far is saved, the cause is said.
 status=0
