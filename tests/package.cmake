@@ -45,13 +45,13 @@ add_test(NAME headers.may_be_included_by_two_units COMMAND two_units)
 
 # The other compiler accepts every header too.
 find_program(ZEROPP_CLANG NAMES clang++-14 clang++)
+set(own "^(${PROJECT_SOURCE_DIR}|${PROJECT_BINARY_DIR})")
+set(all_folders "$<TARGET_PROPERTY:two_units,INCLUDE_DIRECTORIES>")
+set(clang_folders "-I$<JOIN:$<FILTER:${all_folders},INCLUDE,${own}>,;-I>"
+    "-isystem$<JOIN:$<FILTER:${all_folders},EXCLUDE,${own}|^/usr/include$>,;-isystem>")
 if(ZEROPP_CLANG AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
-    set(own "^(${PROJECT_SOURCE_DIR}|${PROJECT_BINARY_DIR})")
-    set(all_folders "$<TARGET_PROPERTY:two_units,INCLUDE_DIRECTORIES>")
     add_test(NAME headers.compile_with_clang
-        COMMAND ${ZEROPP_CLANG} -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Werror
-            "-I$<JOIN:$<FILTER:${all_folders},INCLUDE,${own}>,;-I>"
-            "-isystem$<JOIN:$<FILTER:${all_folders},EXCLUDE,${own}|^/usr/include$>,;-isystem>"
+        COMMAND ${ZEROPP_CLANG} -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Werror ${clang_folders}
             ${CMAKE_CURRENT_SOURCE_DIR}/two_units/b.cpp
         COMMAND_EXPAND_LISTS)
 endif()

@@ -26,7 +26,7 @@ say() { printf '\n== [%s] %s\n' "$(date -u -d "@$SECONDS" +%H:%M:%S)" "$*"; }
 # ---- packages: only what is missing. The second list is for checks that are left out without it.
 needed=(g++ cmake ninja-build pkg-config catch2 nlohmann-json3-dev libcli11-dev libdnnl-dev
     libsentencepiece-dev libopenmpi-dev openmpi-bin)
-useful=(clang-14 clang-format-14 libbenchmark-dev)
+useful=(clang-14 libclang-rt-14-dev clang-format-14 libbenchmark-dev)
 installed() { dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'; }
 if command -v dpkg-query >/dev/null; then
     missing=()
