@@ -1,13 +1,13 @@
 # Everything that reads a file, under libFuzzer, from the inputs in fuzz/corpus/<parser>. For longer:
-#   build/release/tests/parsers_fuzz --parser=NAME -max_total_time=600 FOLDER tests/fuzz/corpus/NAME
-set(fuzzer ${CMAKE_CURRENT_BINARY_DIR}/parsers_fuzz)
+#   build/release/tests/fuzz/parsers_fuzz --parser=NAME -max_total_time=600 FOLDER tests/fuzz/corpus/NAME
+set(fuzzer ${CMAKE_CURRENT_BINARY_DIR}/fuzz/parsers_fuzz)
 set(source ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/parsers_fuzz.cpp)
 set(flags -std=c++20 -O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
 set(found FALSE)
 if(ZEROPP_CLANG AND TARGET zeropp::json)
-    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/fuzz_probe.cpp
+    file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/fuzz/probe.cpp
         "extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n")
-    execute_process(COMMAND ${ZEROPP_CLANG} ${flags} ${CMAKE_CURRENT_BINARY_DIR}/fuzz_probe.cpp -o ${fuzzer}_probe
+    execute_process(COMMAND ${ZEROPP_CLANG} ${flags} ${CMAKE_CURRENT_BINARY_DIR}/fuzz/probe.cpp -o ${fuzzer}_probe
         RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
     if(status EQUAL 0)
         set(found TRUE)
