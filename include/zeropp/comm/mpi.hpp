@@ -2,16 +2,13 @@
 /// \file `MpiComm`. Link `zeropp::mpi`; including this header is what opts in.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstdio>
 #include <exception>
 #include <memory>
-#include <thread>
+#include <string>
 #include <utility>
 
 #include <zeropp/comm/concepts.hpp>
+#include <zeropp/comm/mpi_job.hpp>
 #include <zeropp/comm/mpi_state.hpp>
 #include <zeropp/comm/reduce.hpp>
 #include <zeropp/core/error.hpp>
@@ -191,62 +188,23 @@ private:
 };
 static_assert(Communicator<MpiComm>);
 
-namespace detail {
-
-/// One word a host, in memory that its ranks share: who fails first takes the right to speak.
-class FirstToFail {
-public:
-    /// Collective.
-    FirstToFail() {
-        MPI_Comm host = MPI_COMM_NULL;
-        check_mpi(
-            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
-            "MPI_Comm_split_type");
-        int rank = 0;
-        check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
-        void* mine = nullptr;
-        check_mpi(MPI_Win_allocate_shared(rank == 0 ? sizeof(int) : 0, sizeof(int), MPI_INFO_NULL,
-                                          host, &mine, &window_),
-                  "MPI_Win_allocate_shared");
-        MPI_Aint size = 0;
-        int unit = 0;
-        check_mpi(MPI_Win_shared_query(window_, 0, &size, &unit, &word_), "MPI_Win_shared_query");
-        if (rank == 0) *word_ = 0;
-        check_mpi(MPI_Barrier(host), "MPI_Barrier");
-        check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
-    }
-    FirstToFail(const FirstToFail&) = delete;
-    FirstToFail& operator=(const FirstToFail&) = delete;
-    /// Collective, unless an error has ended the run.
-    ~FirstToFail() { MPI_Win_free(&window_); }
-
-    bool claim() { return std::atomic_ref<int>{*word_}.exchange(1) == 0; }
-
-private:
-    MPI_Win window_ = MPI_WIN_NULL;
-    int* word_ = nullptr;
-};
-
-}  // namespace detail
-
 /// Runs `body(MpiComm)` in this process, one rank of an mpirun. A rank that fails prints its error
 /// to stderr and ends all of them with exit code 1. Where all fail alike, one of each host speaks,
-/// and the lowest rank at that: each waits for those below it before it does.
+/// and the lowest rank at that.
 template <class Body>
 void run_mpi_ranks(Body body) {
     MpiComm comm;
-    detail::FirstToFail first;
+    detail::MpiJob job;
     try {
         body(comm);
     } catch (const std::exception& error) {
-        std::this_thread::sleep_for(std::chrono::milliseconds{100} * std::min(comm.rank(), 20));
-        if (first.claim()) {
-            std::fprintf(stderr, "%s\n", error.what());
-            std::fflush(nullptr);
-        } else {  // the one that spoke ends this process
-            std::this_thread::sleep_for(std::chrono::seconds{10});
-        }
-        comm.abort(1);
+        job.fail_with(error.what(), comm.rank());
+    } catch (...) {
+        const std::string rank = std::to_string(comm.rank());
+        job.fail_with(("zeropp: run_mpi_ranks: rank " + rank +
+                       " threw an exception that is no std::exception, expected one")
+                          .c_str(),
+                      comm.rank());
     }
 }
 
