@@ -58,6 +58,7 @@ public:
     std::uint64_t bytes_sent() const noexcept { return state_->bytes_sent; }
     std::size_t workspace_bytes(std::size_t wire_bytes) const noexcept { return wire_bytes; }
     void use_workspace(std::span<std::byte> workspace) { state_->lend(workspace); }
+    void return_workspace(std::span<std::byte> workspace) { state_->take_back(workspace); }
 
     template <Element E, Element G>
     Pending reduce_scatter(std::span<E> in, std::span<G> out) {
@@ -69,8 +70,8 @@ public:
         require(in.size() == out.size() * ranks(), Errc::shape, "MpiComm::reduce_scatter: in has ",
                 in.size(), " elements, expected size() * out = ", ranks() * out.size());
         const std::size_t slice = out.size() * sizeof(E);
-        const auto [count, type] = state_->count_of(slice);
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, slice);
         std::byte* const received = state_->receive_into(
             slot, in.size_bytes(), slice, std::as_writable_bytes(out),
             [](const std::byte* from, std::size_t bytes, int size, std::span<std::byte> to) {
@@ -92,8 +93,8 @@ public:
     Pending all_gather(std::span<const std::byte> in, std::span<std::byte> out) {
         require(out.size() == in.size() * ranks(), Errc::shape, "MpiComm::all_gather: out has ",
                 out.size(), " bytes, expected size() * in = ", ranks() * in.size());
-        const auto [count, type] = state_->count_of(in.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, in.size());
         const bool in_place =
             in.data() == out.data() + in.size() * static_cast<std::size_t>(rank());
         sent(in.size() * (ranks() - 1));
@@ -106,8 +107,8 @@ public:
     Pending broadcast(std::span<std::byte> inout, int root) {
         require(0 <= root && root < size(), Errc::config, "MpiComm::broadcast: root is ", root,
                 ", expected 0 to ", size() - 1);
-        const auto [count, type] = state_->count_of(inout.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, inout.size());
         if (root == rank()) sent(inout.size() * (ranks() - 1));
         detail::check_mpi(MPI_Ibcast(inout.data(), count, type, root, state_->comm, &slot.request),
                           "MPI_Ibcast");
@@ -118,8 +119,8 @@ public:
         require(in.size() == out.size() && in.size() % ranks() == 0, Errc::shape,
                 "MpiComm::all_to_all: in has ", in.size(), " bytes and out ", out.size(),
                 ", expected the same multiple of ", ranks());
-        const auto [count, type] = state_->count_of(in.size() / ranks());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, in.size() / ranks());
         sent(in.size() / ranks() * (ranks() - 1));
         detail::check_mpi(MPI_Ialltoall(in.data(), count, type, out.data(), count, type,
                                         state_->comm, &slot.request),
@@ -129,8 +130,8 @@ public:
     /// Sends `message` once; done when it may be overwritten.
     Pending send(std::span<const std::byte> message, int peer) {
         check_peer("send", peer);
-        const auto [count, type] = state_->count_of(message.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, message.size());
         sent(message.size());
         detail::check_mpi(
             MPI_Isend(message.data(), count, type, peer, 0, state_->comm, &slot.request),
@@ -139,8 +140,8 @@ public:
     }
     Pending recv(std::span<std::byte> message, int peer) {
         check_peer("recv", peer);
-        const auto [count, type] = state_->count_of(message.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, message.size());
         detail::check_mpi(
             MPI_Irecv(message.data(), count, type, peer, 0, state_->comm, &slot.request),
             "MPI_Irecv");
