@@ -23,6 +23,10 @@ foreach(source IN LISTS sources)
         set_tests_properties(${test} PROPERTIES PROCESSORS 2 ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0")
     endif()
 endforeach()
+if(NOT ZEROPP_SANITIZE)
+    add_test(NAME example.each_is_small COMMAND ${CMAKE_COMMAND} -DMOST=60 "-DFILES=${sources}"
+        -P ${CMAKE_CURRENT_SOURCE_DIR}/support/check_lines.cmake)
+endif()
 
 # The programs as their users run them: tests/cli/*.sh get the folder of the programs; their line
 # "# programs: " says which they need.
