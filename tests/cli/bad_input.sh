@@ -193,16 +193,16 @@ one_cause "zeropp: command line: --ranks is 3, expected 2 as mpirun says; leave 
 one_cause "zeropp: nowhere: there is no such directory, expected a model's" \
     "${mpi2[@]}" "${train[@]}" --model nowhere --train train.jsonl --comm mpi
 one_cause "zeropp: command line: 2 processes were started (Open MPI), expected --comm mpi, or one process for thread ranks" \
-    mpirun --oversubscribe -q -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
+    "${mpi[@]}" -n 1 "${train[@]}" "${good[@]}" : -n 1 sleep 20
 one_cause "zeropp: start-up: --seed is 1 on rank 0 and 2 on rank 1, expected the same on every rank" \
-    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
+    "${mpi[@]}" -n 1 "${on_mpi[@]}" --seed 1 : -n 1 "${on_mpi[@]}" --seed 2
 tac train.jsonl >reversed.jsonl
-timeout 60 mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train reversed.jsonl --comm mpi >out.txt 2>err.txt && complain "other texts on rank 1 were accepted"
+timeout 60 "${mpi[@]}" -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train reversed.jsonl --comm mpi >out.txt 2>err.txt && complain "other texts on rank 1 were accepted"
 has err.txt "^zeropp: start-up: --train's texts \(their hash\) is [0-9]+ on rank 0 and [0-9]+ on rank 1, expected the same on every rank$"
 one_cause "zeropp: start-up: optimizer.params.lr is 0.001 on rank 0 and 0.01 on rank 1, expected the same on every rank" \
-    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
+    "${mpi[@]}" -n 1 "${on_mpi[@]}" --lr 1e-3 : -n 1 "${on_mpi[@]}" --lr 1e-2
 one_cause "zeropp: nothing.jsonl: No such file or directory, expected a file with an example a line" \
-    mpirun --oversubscribe -q -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi
+    "${mpi[@]}" -n 1 "${on_mpi[@]}" : -n 1 "${train[@]}" --model tiny --train nothing.jsonl --comm mpi
 
 absent out log.jsonl out.partial
 [ -z "$(ls -A | grep -E 'zeropp|partial')" ] || complain "left behind: $(ls -A)"

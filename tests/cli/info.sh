@@ -36,7 +36,7 @@ expected thread thread 3 VERSION "" >lines.txt
 says "$info" --ranks 3
 same "three threads" out.txt lines.txt
 expected MPI mpi 1 "VERSION, MPI" "" >lines.txt
-says "$info"
+says "${no_leaks[@]}" "$info"
 same "one process" out.txt lines.txt
 expected MPI mpi 2 "VERSION, MPI" "" >lines.txt
 says "${mpi2[@]}" "$info"
