@@ -40,14 +40,6 @@ void add_text(CLI::App& command, TextOptions& text) {
         ->check(a_length)
         ->capture_default_str();
 }
-void add_dtype(CLI::App& command, std::optional<std::string>& dtype) {
-    command
-        .add_option("--dtype", dtype,
-                    "bf16 or fp32 [bf16 where this CPU multiplies it natively, else fp32]")
-        ->type_name("NAME")
-        ->check(one_of({"fp32", "bf16"}));
-}
-
 /// What eval and generate have in common.
 template <class Options>
 void add_prediction(CLI::App& command, Options& options) {
@@ -64,7 +56,10 @@ void add_prediction(CLI::App& command, Options& options) {
         ->type_name("N")
         ->check(a_batch)
         ->capture_default_str();
-    add_dtype(command, options.dtype);
+    command.add_option("--dtype", options.dtype, "fp32 or bf16")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16"}))
+        ->capture_default_str();
 }
 
 void add_init(CLI::App& app, InitOptions& options) {
@@ -111,7 +106,12 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--zero", options.zero, "ZeRO stage [2, or as the ds_config.json says]")
         ->type_name("N")
         ->check(within<std::int64_t>(0, 3));
-    add_dtype(command, options.dtype);
+    command
+        .add_option("--dtype", options.dtype,
+                    "fp32, bf16, or auto: bf16 where this CPU multiplies it natively, else fp32 "
+                    "[fp32, or as the ds_config.json says]")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16", "auto"}));
     command.add_option("--lr", options.lr, "learning rate [1e-3]")->type_name("X")->check(a_rate);
     command.add_option("--weight-decay", options.weight_decay, "of AdamW [0]")
         ->type_name("X")

@@ -137,6 +137,7 @@ public:
     float loss_scale() const noexcept { return loss_scale_; }
     void set_loss(MeanLoss loss) noexcept { loss_ = loss; }
     P& products() noexcept { return products_; }
+    const P& products() const noexcept { return products_; }
     D device() const noexcept { return device_; }
     Arena<D>& arena() noexcept { return *arena_; }
     NodeStore& store() noexcept { return store_; }
