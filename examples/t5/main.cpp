@@ -2,6 +2,7 @@
 /// \file zeropp-t5: makes, trains, evaluates and runs T5 models in Hugging Face's directories.
 /// Exit status: 0 done, 1 an error, 2 a command line that cannot be understood, 130 training was
 /// stopped by a signal and the model so far is saved.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -9,6 +10,9 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+
+#include <zeropp/comm/environment.hpp>
+#include <zeropp/core/error.hpp>
 
 #include "../command_line.hpp"
 #include "options.hpp"
@@ -190,6 +194,13 @@ void add_generate(CLI::App& app, GenerateOptions& options) {
         ->capture_default_str();
 }
 
+void require_one_process() {
+    const zeropp::Environment launched = zeropp::environment();
+    zeropp::require(launched.world_size == 1, zeropp::Errc::config,
+                    "command line: ", launched.world_size, " processes were started (",
+                    launched.source, "), expected one: only train runs on several");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -217,7 +228,9 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return refused(app, error);
     }
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that goes is an error where it is written to
     try {
+        if (!app.got_subcommand("train")) require_one_process();
         if (app.got_subcommand("init")) return run_init(init);
         if (app.got_subcommand("train")) return run_train(train);
         if (app.got_subcommand("eval")) return run_eval(eval);

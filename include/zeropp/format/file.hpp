@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <zeropp/core/descriptor.hpp>
 #include <zeropp/core/error.hpp>
 
 namespace zeropp {
@@ -56,17 +57,20 @@ private:
 };
 
 /// Written as `path`.partial; `publish` gives it its name. Without it the file is removed again.
-/// What is there and no regular file (/dev/stdout, a pipe) is written to as it is, from begin to
-/// end.
+/// What is there and no regular file (a pipe), or open already (/dev/stdout), is written to as it
+/// is, from begin to end.
 class NewFile {
 public:
     explicit NewFile(std::filesystem::path path) : path_{std::move(path)} {
         struct stat status {};
-        const bool stream = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
-                            !S_ISDIR(status.st_mode);
+        const int descriptor = descriptor_named(path_.native());
+        const bool stream =
+            descriptor >= 0 || (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+                                !S_ISDIR(status.st_mode));
         if (!stream) partial_ = path_.string() + ".partial";
-        file_ = stream ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
-                       : ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        file_ = descriptor >= 0 ? duplicate_to_write(descriptor)
+                : stream        ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
+                         : ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         check(file_ >= 0, "a file that can be written");
     }
     NewFile(NewFile&& other) noexcept
