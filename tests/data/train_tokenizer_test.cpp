@@ -83,7 +83,7 @@ TEST_CASE("a line longer than SentencePiece takes is refused by its number") {
     const TemporaryFolder folder;
     const auto text =
         folder.write("text.txt", "a short line\n" + std::string(1'000'001, 'a') + "\n");
-    CHECK(message_of([&] { train_tokenizer(text, {.vocab_size = 30}); }, folder.path()) ==
+    CHECK(message_of([&] { zp::train_tokenizer(text, {.vocab_size = 30}); }, folder.path()) ==
           "zeropp: text.txt: line 2: has 1000001 bytes, expected at most 1000000; a sentence or "
           "paragraph a line");
 }
