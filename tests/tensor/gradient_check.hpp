@@ -3,6 +3,7 @@
 /// same graph in fp32 and bf16 against double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -94,6 +95,22 @@ void objective(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::uint64_t seed = 77) {
         sum += static_cast<double>(x.data()[i]) * zp::normal_at(seed, 0, i);
     tape.set_loss({sum, 1});
     if (tape.records()) tape.record(Node{{}, x, seed});
+}
+
+/// Loss = slope times the sum of the value's elements; the loss itself is not computed.
+template <zp::Scalar E, zp::Device D, class P>
+void constant_slope(zp::Tape<E, D, P>& tape, zp::Var<E> x, float slope) {
+    struct Node : zp::Tape<E, D, P>::Node {
+        zp::Var<E> x;
+        float slope;
+        void run(zp::Tape<E, D, P>& on) {
+            const zp::Gradient<E> dx = on.contribute(x);
+            if (on.is_measuring()) return;
+            REQUIRE(!dx.add);
+            std::fill_n(dx.data, x.shape().size(), static_cast<E>(slope));
+        }
+    };
+    if (tape.records()) tape.record(Node{{}, x, slope});
 }
 
 struct Run {

@@ -69,6 +69,50 @@ TEST_CASE("an embedding's row that no id names has gradient zero") {
     for (std::size_t i = 5; i < 15; ++i) CHECK(result.gradients[0][i] == 0.0);
 }
 
+TEST_CASE("an embedding's gradient is summed in fp32 and rounded once, however often an id comes") {
+    static const std::vector<std::int32_t> same(2048, 3), mixed = [] {
+        std::vector<std::int32_t> ids(2048);
+        for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i * i % 5);
+        return ids;
+    }();
+    for (const auto* const ids : {&same, &mixed}) {
+        Weights<zp::Bf16> weights{{8 * 5}};
+        const Run result = run<zp::Bf16, zp::ReferenceProducts>(weights, [=](auto& tape) {
+            tape.enter(0);
+            constant_slope(tape, zp::embedding(tape, std::span{*ids}, 2, {0, 0, {8, 5}}), 0.01f);
+            tape.leave(0);
+        });
+        CHECK(result.planned == result.peak);
+        for (std::size_t row = 0; row < 8; ++row) {
+            const auto uses = std::ranges::count(*ids, static_cast<std::int32_t>(row));
+            const double sum = static_cast<double>(uses) * float(zp::Bf16{0.01f});
+            // 8 bits of mantissa; fp32's own rounding could move a tie only.
+            for (std::size_t c = 0; c < 5; ++c)
+                CHECK(result.gradients[0][row * 5 + c] == float(zp::Bf16{float(sum)}));
+        }
+    }
+}
+
+TEST_CASE("a tied table's gradient in bf16 is the double sum of all its uses, rounded each time") {
+    static const std::vector<std::int32_t> ids = [] {
+        std::vector<std::int32_t> all(3000);
+        for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i % 3);
+        return all;
+    }();
+    const auto graph = [](auto& tape) {
+        tape.enter(0);
+        for (int use = 0; use < 2; ++use)
+            objective(tape, zp::embedding(tape, std::span{ids}, 3, {0, 0, {4, 7}}), use);
+        tape.leave(0);
+    };
+    Weights<zp::Bf16> narrow{{4 * 7}};
+    Weights<double> wide{{4 * 7}};
+    const Run exact = run<double, zp::ReferenceProducts>(wide, graph),
+              rounded = run<zp::Bf16, zp::ReferenceProducts>(narrow, graph);
+    // Slopes are rounded to 2^-9 each, at random, and two sums are.
+    CHECK(distance(rounded.gradients[0], exact.gradients[0]) < 4e-3);
+}
+
 TEST_CASE("a residual stream has one gradient, through any number of branches") {
     for (const float rate : {0.0f, 0.25f})
         jacobian(
