@@ -97,20 +97,21 @@ void objective(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::uint64_t seed = 77) {
     if (tape.records()) tape.record(Node{{}, x, seed});
 }
 
-/// Loss = slope times the sum of the value's elements; the loss itself is not computed.
+/// Loss = sum of slopes, one an element, times the value's elements; it is not computed itself. The
+/// slopes live until backward has run.
 template <zp::Scalar E, zp::Device D, class P>
-void constant_slope(zp::Tape<E, D, P>& tape, zp::Var<E> x, float slope) {
+void given_slopes(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::span<const float> slopes) {
     struct Node : zp::Tape<E, D, P>::Node {
         zp::Var<E> x;
-        float slope;
+        std::span<const float> slopes;
         void run(zp::Tape<E, D, P>& on) {
             const zp::Gradient<E> dx = on.contribute(x);
             if (on.is_measuring()) return;
-            REQUIRE(!dx.add);
-            std::fill_n(dx.data, x.shape().size(), static_cast<E>(slope));
+            REQUIRE((!dx.add && slopes.size() == x.shape().size()));
+            for (std::size_t i = 0; i < slopes.size(); ++i) dx.data[i] = static_cast<E>(slopes[i]);
         }
     };
-    if (tape.records()) tape.record(Node{{}, x, slope});
+    if (tape.records()) tape.record(Node{{}, x, slopes});
 }
 
 struct Run {
