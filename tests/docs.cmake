@@ -26,7 +26,7 @@ function(zeropp_add_snippet name mark code)
             if(NOT TARGET zeropp-t5 OR NOT ZEROPP_MPIRUN)
                 return()
             endif()
-            set(command bash ${CMAKE_CURRENT_SOURCE_DIR}/support/beside_model.sh $<TARGET_FILE:zeropp-t5>
+            set(command bash ${CMAKE_CURRENT_SOURCE_DIR}/support/beside_model.sh $<TARGET_FILE_DIR:zeropp-t5>
                 ${ZEROPP_MPIRUN} ${CMAKE_MATCH_1} ${command})
         elseif(mark MATCHES "run, prints (.*) -->")
             set(expect "${CMAKE_MATCH_1}")

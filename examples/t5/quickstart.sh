@@ -4,13 +4,20 @@
 #   examples/t5/quickstart.sh           eight minutes at most after installation and build
 #   examples/t5/quickstart.sh --long    a larger model for longer, see docs/t5.md
 # What is there already is used again. Ctrl-C stops training and keeps the model so far.
+# Variables that it reads:
+#   ZEROPP_BUILD_DIR                 where it builds [build/quickstart]
+#   ZEROPP_QUICKSTART_PROGRAMS       folder of programs built before: nothing is installed or built
+#   ZEROPP_QUICKSTART_DIR            where data and models go [build/quickstart-data]; lists/ in it,
+#                                    as fetch_descriptions.sh writes it, is read instead of fetched
+#   ZEROPP_QUICKSTART_VOCABULARY     SentencePiece pieces [4000]
+#   ZEROPP_QUICKSTART_STEPS          of the stages [200 1700 4000; with --long 200 2800 3600 1800]
 set -euo pipefail
 
 # ---- what is trained, and for how long
 ranks=2
 zero=2
-vocabulary=4000 # SentencePiece pieces, without the 100 sentinels
-evaluated=1500  # validation examples
+vocabulary=${ZEROPP_QUICKSTART_VOCABULARY:-4000} # without the 100 sentinels
+evaluated=1500                                   # validation examples
 run=short
 # Many narrow heads learn fastest here: 24 of 8 channels need a third fewer steps than 6 of 32. In so
 # few minutes a narrow model that takes more steps does better than a wide one.
@@ -18,15 +25,23 @@ width=128 inner=320 heads=16 source=32
 batch=16 # a rank
 # A synopsis takes many of its words from the description. Repeating the beginnings of short pieces
 # teaches a small model to copy within minutes; synopses alone do not.
-pretrain_steps=200 copy_steps=1700 finetune_steps=4000 refine_steps=0 finetune_rate=2e-3
+steps=(200 1700 4000) # pre-training, copying, fine-tuning
+finetune_rate=2e-3
 if [ "${1:-}" = --long ]; then
     run=long
     width=256 inner=768 heads=32 source=40
-    pretrain_steps=200 copy_steps=2800 finetune_steps=3600 refine_steps=1800 finetune_rate=1e-3
+    steps=(200 2800 3600 1800) # and refining
+    finetune_rate=1e-3
     shift
 fi
 if [ $# -ne 0 ]; then
     echo "usage: $0 [--long]" >&2
+    exit 2
+fi
+stages=${#steps[@]}
+[ -z "${ZEROPP_QUICKSTART_STEPS:-}" ] || read -ra steps <<<"$ZEROPP_QUICKSTART_STEPS"
+if [ ${#steps[@]} -ne "$stages" ]; then
+    echo "zeropp: ZEROPP_QUICKSTART_STEPS: is '$ZEROPP_QUICKSTART_STEPS', expected $stages numbers" >&2
     exit 2
 fi
 task=(--source-column description --target-column synopsis --max-source-length "$source" --max-target-length 20)
@@ -40,34 +55,34 @@ out=$work/$run
 say() { printf '\n== %s\n' "$*"; }
 
 # ---- packages: only what is missing
-needed=(g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev libdnnl-dev
-    libsentencepiece-dev libopenmpi-dev openmpi-bin)
-missing=()
-for package in "${needed[@]}"; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
-done
-if [ ${#missing[@]} -ne 0 ]; then
+install() {
+    local package missing=() as_root=()
+    for package in g++ cmake ninja-build pkg-config nlohmann-json3-dev libcli11-dev libdnnl-dev \
+        libsentencepiece-dev libopenmpi-dev openmpi-bin; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -ne 0 ] || return 0
     say "installing ${missing[*]}"
-    as_root=()
     [ "$(id -u)" = 0 ] || as_root=(sudo)
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
         "${missing[@]}" >/dev/null
-fi
+}
 
 mkdir -p "$out"
-say "building in release mode in $build (once; a few minutes)"
-{ cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPP_BUILD_TESTS=OFF &&
-    cmake --build "$build" --target zeropp-t5 zeropp-prepare_descriptions; } >"$work/build.log" 2>&1 ||
-    { tail -n 40 "$work/build.log" >&2; exit 1; }
-t5=$build/examples/zeropp-t5
-prepare=$build/examples/zeropp-prepare_descriptions
-echo "built in $SECONDS s, with the installation"
+programs=${ZEROPP_QUICKSTART_PROGRAMS:-}
+if [ -z "$programs" ]; then
+    install
+    say "building in release mode in $build (once; a few minutes)"
+    { cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DZEROPP_BUILD_TESTS=OFF &&
+        cmake --build "$build" --target zeropp-t5 zeropp-prepare_descriptions; } >"$work/build.log" 2>&1 ||
+        { tail -n 40 "$work/build.log" >&2; exit 1; }
+    programs=$build/examples
+    echo "built in $SECONDS s, with the installation"
+fi
+t5=$programs/zeropp-t5
+prepare=$programs/zeropp-prepare_descriptions
 started=$SECONDS
-
-precision=fp32
-if grep -qwE 'avx512_bf16|amx_bf16' /proc/cpuinfo; then precision=bf16; fi
-echo "training in $precision: bf16 where the processor multiplies it natively (avx512_bf16, amx_bf16), else fp32"
 
 # ---- text: descriptions of packages, split by source package
 if [ ! -e "$work/text.done" ]; then
@@ -118,7 +133,7 @@ train() { # STAGE MODEL STEPS RATE FLAGS...
 JSON
     "$t5" train --model "$model" --train "$work/text/train.jsonl" --output "$out/$stage" \
         --validation "$work/text/evaluated.jsonl" --deepspeed "$out/$stage.ds_config.json" --ranks "$ranks" \
-        --dtype $precision \
+        --dtype auto \
         --steps "$steps" --lr-schedule cosine --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
         "$@" || status=$?
     if [ $status -eq 130 ]; then
@@ -129,16 +144,16 @@ JSON
     touch "$out/$stage.done"
 }
 trap ':' INT TERM # the program stops by itself and saves; then `train` ends the script
-train pretrained "$out/init" "$pretrain_steps" 1e-3 "${task[@]}" --objective span-corruption
-train copying "$out/pretrained" "$copy_steps" 2e-3 "${copying[@]}"
-train finetuned "$out/copying" "$finetune_steps" "$finetune_rate" "${task[@]}"
+train pretrained "$out/init" "${steps[0]}" 1e-3 "${task[@]}" --objective span-corruption
+train copying "$out/pretrained" "${steps[1]}" 2e-3 "${copying[@]}"
+train finetuned "$out/copying" "${steps[2]}" "$finetune_rate" "${task[@]}"
 model=$out/finetuned
-if [ "$refine_steps" != 0 ]; then
-    train refined "$model" "$refine_steps" 5e-4 "${task[@]}"
+if [ "$run" = long ]; then
+    train refined "$model" "${steps[3]}" 5e-4 "${task[@]}"
     model=$out/refined
 fi
 
-say "$evaluated validation examples; the first ten of them:"
+say "$(wc -l <"$work/text/evaluated.jsonl") validation examples; the first ten of them:"
 "$t5" eval --model "$model" --data "$work/text/evaluated.jsonl" "${task[@]}" --rouge \
     --batch 64 --json "$out/evaluation.json"
 

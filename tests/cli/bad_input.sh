@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# programs: zeropp-t5
 # Bad input: one sentence on stderr, an exit status that is not 0, nothing written.
 . "$(dirname "$0")/lib.sh"
 make_model
@@ -191,14 +192,7 @@ ds '{"train_batch_size": 8, "train_micro_batch_size_per_gpu": 2, "gradient_accum
 refuses 1 "zeropp: ds_config.json: train_batch_size is 8, expected 4 = 2 (ds_config.json: train_micro_batch_size_per_gpu) * 1 (ds_config.json: gradient_accumulation_steps) * 2 ranks" \
     "${train[@]}" "${good[@]}" --deepspeed ds_config.json --ranks 2
 
-# ---- processes: the cause once, among mpirun's own lines
-one_cause() { # SENTENCE COMMAND...
-    local sentence=$1
-    shift
-    timeout 60 "$@" >out.txt 2>err.txt && complain "no error of: $*"
-    [ "$(grep '^zeropp: ' err.txt)" = "$sentence" ] ||
-        complain "$*"$'\n'"  says:     $(grep '^zeropp: ' err.txt)"$'\n'"  expected: $sentence"
-}
+# ---- processes
 on_mpi=("${train[@]}" "${good[@]}" --comm mpi)
 one_cause "zeropp: command line: --ranks is 3, expected 2 as mpirun says; leave --ranks out with --comm mpi" \
     "${mpi2[@]}" "${on_mpi[@]}" --ranks 3

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# For the tests of zeropp-t5: source it; $t5 is the program, the working folder is a fresh one.
+# For the tests of the programs: source it; they are in the folder $programs, and $t5 is one of them.
+# The working folder is a fresh one.
 set -uo pipefail
-t5=$1
+programs=$1
+t5=$programs/zeropp-t5
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -27,6 +29,14 @@ refuses() {
     [ "$actual" = "$status" ] || complain "exit status $actual, expected $status, of: $*"
     [ "$(cat err.txt)" = "$sentence" ] ||
         complain "$*"$'\n'"  says:     $(cat err.txt)"$'\n'"  expected: $sentence"
+}
+# one_cause SENTENCE COMMAND...: it fails, and says why once, among mpirun's own lines.
+one_cause() { # SENTENCE COMMAND...
+    local sentence=$1
+    shift
+    timeout 60 "$@" >out.txt 2>err.txt && complain "no error of: $*"
+    [ "$(grep '^zeropp: ' err.txt)" = "$sentence" ] ||
+        complain "$*"$'\n'"  says:     $(grep '^zeropp: ' err.txt)"$'\n'"  expected: $sentence"
 }
 absent() {
     local path

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# programs: zeropp-t5
 # zeropp-t5 train stops at a signal, saves the model so far, and says so with exit status 130.
 . "$(dirname "$0")/lib.sh"
 make_model

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
+# programs: zeropp-t5
 # zeropp-t5 train: thread ranks and MPI ranks, the stages, the log, the order of the examples.
 . "$(dirname "$0")/lib.sh"
 make_model

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
 #include <map>
 
 #include <zeropp/comm/environment.hpp>
@@ -90,4 +91,18 @@ TEST_CASE("the discovery line is DeepSpeed's") {
     CHECK(discovery_line(values, "MPI") ==
           "Discovered MPI settings of world_rank=1, local_rank=1, world_size=4, "
           "master_addr=10.0.0.1, master_port=29500");
+}
+
+TEST_CASE("what is exported is what a child process finds") {
+    export_environment({.rank = 5, .world_size = 8, .local_rank = 1});
+    std::FILE* const child = popen("echo $RANK $LOCAL_RANK $WORLD_SIZE", "r");
+    REQUIRE(child != nullptr);
+    char line[64] = {};
+    CHECK(std::fgets(line, sizeof line, child) == line);
+    pclose(child);
+    CHECK(std::string{line} == "5 1 8\n");
+    const Environment found = environment();
+    CHECK(found.rank == 5);
+    CHECK(found.source == "RANK");
+    for (const char* name : {"RANK", "LOCAL_RANK", "WORLD_SIZE"}) unsetenv(name);
 }

@@ -310,6 +310,7 @@ struct Logged {
     std::uint64_t bytes_sent() const noexcept { return 0; }
     std::size_t workspace_bytes(std::size_t) const noexcept { return 0; }
     void use_workspace(std::span<std::byte>) noexcept {}
+    void return_workspace(std::span<std::byte>) noexcept {}
 };
 
 /// Unit n has 128 (n + 1) elements. Says when it begins to use each.

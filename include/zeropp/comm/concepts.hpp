@@ -51,8 +51,10 @@ concept Communicator = requires(C comm, const C view, std::span<const float> wid
     { view.bytes_sent() } -> std::same_as<std::uint64_t>;
     /// Bytes of workspace that one reduce_scatter of `wire_bytes` (= in.size_bytes()) in flight needs; 0 if none.
     { view.workspace_bytes(std::size_t{}) } -> std::same_as<std::size_t>;
-    /// Lends workspace until it is lent anew; without any ({}) the communicator allocates as needed.
+    /// Lends workspace until the same is returned. Of several that are lent, the largest is used;
+    /// without a large enough one the communicator allocates as needed.
     comm.use_workspace(out);
+    comm.return_workspace(out);   // completes the operations that use it
     { view.name() } -> std::convertible_to<std::string_view>;
 };
 // clang-format on

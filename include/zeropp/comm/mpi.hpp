@@ -2,16 +2,13 @@
 /// \file `MpiComm`. Link `zeropp::mpi`; including this header is what opts in.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cstdio>
 #include <exception>
 #include <memory>
-#include <thread>
+#include <string>
 #include <utility>
 
 #include <zeropp/comm/concepts.hpp>
+#include <zeropp/comm/mpi_job.hpp>
 #include <zeropp/comm/mpi_state.hpp>
 #include <zeropp/comm/reduce.hpp>
 #include <zeropp/core/error.hpp>
@@ -61,6 +58,7 @@ public:
     std::uint64_t bytes_sent() const noexcept { return state_->bytes_sent; }
     std::size_t workspace_bytes(std::size_t wire_bytes) const noexcept { return wire_bytes; }
     void use_workspace(std::span<std::byte> workspace) { state_->lend(workspace); }
+    void return_workspace(std::span<std::byte> workspace) { state_->take_back(workspace); }
 
     template <Element E, Element G>
     Pending reduce_scatter(std::span<E> in, std::span<G> out) {
@@ -72,8 +70,8 @@ public:
         require(in.size() == out.size() * ranks(), Errc::shape, "MpiComm::reduce_scatter: in has ",
                 in.size(), " elements, expected size() * out = ", ranks() * out.size());
         const std::size_t slice = out.size() * sizeof(E);
-        const auto [count, type] = state_->count_of(slice);
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, slice);
         std::byte* const received = state_->receive_into(
             slot, in.size_bytes(), slice, std::as_writable_bytes(out),
             [](const std::byte* from, std::size_t bytes, int size, std::span<std::byte> to) {
@@ -95,8 +93,8 @@ public:
     Pending all_gather(std::span<const std::byte> in, std::span<std::byte> out) {
         require(out.size() == in.size() * ranks(), Errc::shape, "MpiComm::all_gather: out has ",
                 out.size(), " bytes, expected size() * in = ", ranks() * in.size());
-        const auto [count, type] = state_->count_of(in.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, in.size());
         const bool in_place =
             in.data() == out.data() + in.size() * static_cast<std::size_t>(rank());
         sent(in.size() * (ranks() - 1));
@@ -109,8 +107,8 @@ public:
     Pending broadcast(std::span<std::byte> inout, int root) {
         require(0 <= root && root < size(), Errc::config, "MpiComm::broadcast: root is ", root,
                 ", expected 0 to ", size() - 1);
-        const auto [count, type] = state_->count_of(inout.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, inout.size());
         if (root == rank()) sent(inout.size() * (ranks() - 1));
         detail::check_mpi(MPI_Ibcast(inout.data(), count, type, root, state_->comm, &slot.request),
                           "MPI_Ibcast");
@@ -121,8 +119,8 @@ public:
         require(in.size() == out.size() && in.size() % ranks() == 0, Errc::shape,
                 "MpiComm::all_to_all: in has ", in.size(), " bytes and out ", out.size(),
                 ", expected the same multiple of ", ranks());
-        const auto [count, type] = state_->count_of(in.size() / ranks());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, in.size() / ranks());
         sent(in.size() / ranks() * (ranks() - 1));
         detail::check_mpi(MPI_Ialltoall(in.data(), count, type, out.data(), count, type,
                                         state_->comm, &slot.request),
@@ -132,8 +130,8 @@ public:
     /// Sends `message` once; done when it may be overwritten.
     Pending send(std::span<const std::byte> message, int peer) {
         check_peer("send", peer);
-        const auto [count, type] = state_->count_of(message.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, message.size());
         sent(message.size());
         detail::check_mpi(
             MPI_Isend(message.data(), count, type, peer, 0, state_->comm, &slot.request),
@@ -142,8 +140,8 @@ public:
     }
     Pending recv(std::span<std::byte> message, int peer) {
         check_peer("recv", peer);
-        const auto [count, type] = state_->count_of(message.size());
         detail::MpiState::Slot& slot = state_->take();
+        const auto [count, type] = state_->count_of(slot, message.size());
         detail::check_mpi(
             MPI_Irecv(message.data(), count, type, peer, 0, state_->comm, &slot.request),
             "MPI_Irecv");
@@ -191,62 +189,23 @@ private:
 };
 static_assert(Communicator<MpiComm>);
 
-namespace detail {
-
-/// One word a host, in memory that its ranks share: who fails first takes the right to speak.
-class FirstToFail {
-public:
-    /// Collective.
-    FirstToFail() {
-        MPI_Comm host = MPI_COMM_NULL;
-        check_mpi(
-            MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &host),
-            "MPI_Comm_split_type");
-        int rank = 0;
-        check_mpi(MPI_Comm_rank(host, &rank), "MPI_Comm_rank");
-        void* mine = nullptr;
-        check_mpi(MPI_Win_allocate_shared(rank == 0 ? sizeof(int) : 0, sizeof(int), MPI_INFO_NULL,
-                                          host, &mine, &window_),
-                  "MPI_Win_allocate_shared");
-        MPI_Aint size = 0;
-        int unit = 0;
-        check_mpi(MPI_Win_shared_query(window_, 0, &size, &unit, &word_), "MPI_Win_shared_query");
-        if (rank == 0) *word_ = 0;
-        check_mpi(MPI_Barrier(host), "MPI_Barrier");
-        check_mpi(MPI_Comm_free(&host), "MPI_Comm_free");
-    }
-    FirstToFail(const FirstToFail&) = delete;
-    FirstToFail& operator=(const FirstToFail&) = delete;
-    /// Collective, unless an error has ended the run.
-    ~FirstToFail() { MPI_Win_free(&window_); }
-
-    bool claim() { return std::atomic_ref<int>{*word_}.exchange(1) == 0; }
-
-private:
-    MPI_Win window_ = MPI_WIN_NULL;
-    int* word_ = nullptr;
-};
-
-}  // namespace detail
-
 /// Runs `body(MpiComm)` in this process, one rank of an mpirun. A rank that fails prints its error
 /// to stderr and ends all of them with exit code 1. Where all fail alike, one of each host speaks,
-/// and the lowest rank at that: each waits for those below it before it does.
+/// and the lowest rank at that.
 template <class Body>
 void run_mpi_ranks(Body body) {
     MpiComm comm;
-    detail::FirstToFail first;
+    detail::MpiJob job;
     try {
         body(comm);
     } catch (const std::exception& error) {
-        std::this_thread::sleep_for(std::chrono::milliseconds{100} * std::min(comm.rank(), 20));
-        if (first.claim()) {
-            std::fprintf(stderr, "%s\n", error.what());
-            std::fflush(nullptr);
-        } else {  // the one that spoke ends this process
-            std::this_thread::sleep_for(std::chrono::seconds{10});
-        }
-        comm.abort(1);
+        job.fail_with(error.what(), comm.rank());
+    } catch (...) {
+        const std::string rank = std::to_string(comm.rank());
+        job.fail_with(("zeropp: run_mpi_ranks: rank " + rank +
+                       " threw an exception that is no std::exception, expected one")
+                          .c_str(),
+                      comm.rank());
     }
 }
 

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -77,7 +78,7 @@ private:
 class MpiState {
 public:
     static constexpr std::size_t ring = 64;
-    static constexpr int block = 256;  ///< bytes of the datatype for more than INT_MAX of them
+    static constexpr int block = 256;  ///< more than INT_MAX bytes are told in blocks and a tail
 
     using Finish = void (*)(const std::byte* received, std::size_t slice, int ranks,
                             std::span<std::byte> out);
@@ -85,10 +86,12 @@ public:
     struct Slot {
         std::uint64_t sequence = 0;
         MPI_Request request = MPI_REQUEST_NULL;
+        MPI_Datatype type = MPI_DATATYPE_NULL;  ///< made for this operation alone
         bool done = true;
         Finish finish = nullptr;  ///< of a reduction: sums what was received into `out`
         std::byte* received = nullptr;
-        std::size_t first = 0, last = 0, slice = 0;  ///< [first, last) of the workspace
+        std::size_t slice = 0;
+        std::span<std::byte> lent{};  ///< its part of a workspace
         std::span<std::byte> out{};
         std::vector<std::byte> own{};  ///< where no workspace is lent
     };
@@ -113,13 +116,21 @@ public:
 
     const std::shared_ptr<MpiRuntime>& runtime() const noexcept { return runtime_; }
 
-    /// How MPI is told of so many bytes: counts are int.
-    std::pair<int, MPI_Datatype> count_of(std::size_t bytes) const {
-        if (bytes <= static_cast<std::size_t>(INT_MAX)) return {static_cast<int>(bytes), MPI_BYTE};
-        require(bytes % block == 0 && bytes / block <= static_cast<std::size_t>(INT_MAX),
-                Errc::communication, "MpiComm: a part has ", bytes,
-                " bytes, expected a multiple of ", block, " above 2 GiB");
-        return {static_cast<int>(bytes / block), block_type_};
+    /// How MPI is told of so many bytes, in an operation that `slot` keeps: counts are int.
+    std::pair<int, MPI_Datatype> count_of(Slot& slot, std::size_t bytes,
+                                          std::size_t limit = INT_MAX) const {
+        if (bytes <= limit) return {static_cast<int>(bytes), MPI_BYTE};
+        const std::size_t blocks = bytes / block;
+        require(blocks <= static_cast<std::size_t>(INT_MAX), Errc::communication,
+                "MpiComm: a part has ", bytes, " bytes, expected less than ", block, " * 2 GiB");
+        if (bytes % block == 0) return {static_cast<int>(blocks), block_type_};
+        const std::array counts{static_cast<int>(blocks), static_cast<int>(bytes % block)};
+        const std::array places{MPI_Aint{0}, static_cast<MPI_Aint>(blocks * block)};
+        const std::array types{block_type_, MPI_BYTE};
+        check_mpi(MPI_Type_create_struct(2, counts.data(), places.data(), types.data(), &slot.type),
+                  "MPI_Type_create_struct");
+        check_mpi(MPI_Type_commit(&slot.type), "MPI_Type_commit");
+        return {1, slot.type};
     }
 
     /// A free slot for a new operation; if there is none, the oldest is waited for.
@@ -148,16 +159,22 @@ public:
             return slot.received = slot.own.data();
         }
         if (next_ + bytes > workspace_.size()) next_ = 0;
-        const std::size_t first = next_, last = next_ + bytes;
-        for (Slot& other : slots_)
-            if (!other.done && other.first < last && first < other.last) complete(other);
-        slot.first = first;
-        slot.last = next_ = last;
-        return slot.received = workspace_.data() + first;
+        const std::span<std::byte> mine = workspace_.subspan(next_, bytes);
+        complete_within(mine);
+        next_ += bytes;
+        slot.lent = mine;
+        return slot.received = mine.data();
     }
     void lend(std::span<std::byte> workspace) {
-        workspace_ = workspace;
-        next_ = 0;
+        lent_.push_back(workspace);
+        choose_workspace();
+    }
+    /// The operations that hold it are completed; not while an exception passes, when peers may be
+    /// gone.
+    void take_back(std::span<std::byte> workspace) {
+        if (!runtime_->is_unwinding()) complete_within(workspace);
+        std::erase_if(lent_, [&](const auto& each) { return each.data() == workspace.data(); });
+        choose_workspace();
     }
 
     bool ready(Slot& slot, std::uint64_t sequence) {
@@ -176,6 +193,19 @@ public:
     std::uint64_t bytes_sent = 0;
 
 private:
+    void choose_workspace() {
+        workspace_ = {};
+        for (const std::span<std::byte> each : lent_)
+            if (each.size() > workspace_.size()) workspace_ = each;
+        next_ = 0;
+    }
+    void complete_within(std::span<std::byte> part) {
+        const std::less<const std::byte*> before;
+        for (Slot& slot : slots_)
+            if (!slot.done && before(slot.lent.data(), part.data() + part.size()) &&
+                before(part.data(), slot.lent.data() + slot.lent.size()))
+                complete(slot);
+    }
     void complete(Slot& slot) {
         check_mpi(MPI_Wait(&slot.request, MPI_STATUS_IGNORE), "MPI_Wait");
         finish(slot);
@@ -183,13 +213,15 @@ private:
     void finish(Slot& slot) {
         if (slot.finish != nullptr) slot.finish(slot.received, slot.slice, size, slot.out);
         slot.own = {};
+        if (slot.type != MPI_DATATYPE_NULL) MPI_Type_free(&slot.type);
         slot.done = true;
     }
 
     std::shared_ptr<MpiRuntime> runtime_;
     MPI_Datatype block_type_ = MPI_DATATYPE_NULL;
     std::array<Slot, ring> slots_{};
-    std::span<std::byte> workspace_;
+    std::vector<std::span<std::byte>> lent_;
+    std::span<std::byte> workspace_;  ///< the largest of those
     std::size_t next_ = 0;
     std::uint64_t started_ = 0;
 };

@@ -59,6 +59,7 @@ public:
     std::uint64_t bytes_sent() const noexcept { return 0; }
     std::size_t workspace_bytes(std::size_t) const noexcept { return 0; }
     void use_workspace(std::span<std::byte>) noexcept {}
+    void return_workspace(std::span<std::byte>) noexcept {}
 
 private:
     static Pending copy(const char* verb, std::span<const std::byte> in, std::span<std::byte> out) {

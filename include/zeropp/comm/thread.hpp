@@ -84,6 +84,7 @@ public:
     }
     std::size_t workspace_bytes(std::size_t) const noexcept { return 0; }
     void use_workspace(std::span<std::byte>) noexcept {}
+    void return_workspace(std::span<std::byte>) noexcept {}
 
     template <Element E, Element G>
     Pending reduce_scatter(std::span<E> in, std::span<G> out) {

@@ -20,13 +20,13 @@ public:
           memory_{"communication", arena_bytes + workspace, device},
           mine_{memory_.template take<double>(doubles)},
           all_{memory_.template take<double>(doubles * static_cast<std::size_t>(comm.size()))},
-          lends_{workspace != 0} {
-        if (lends_) comm_.use_workspace(memory_.template take<std::byte>(workspace));
+          lent_{memory_.template take<std::byte>(workspace)} {
+        if (!lent_.empty()) comm_.use_workspace(lent_);
     }
     Exchange(const Exchange&) = delete;
     Exchange& operator=(const Exchange&) = delete;
     ~Exchange() {
-        if (lends_) comm_.use_workspace({});  // a peer in use lends its own again, or none
+        if (!lent_.empty()) comm_.return_workspace(lent_);
     }
 
     std::span<double> mine() const noexcept { return mine_; }
@@ -45,7 +45,7 @@ private:
     C& comm_;
     Arena<D> memory_;
     std::span<double> mine_, all_;
-    bool lends_;
+    std::span<std::byte> lent_;
 };
 
 }  // namespace zeropp

@@ -6,6 +6,7 @@
 
 #include "laws/communicator_laws.hpp"
 #include "support/catch.hpp"
+#include "support/counted_allocations.hpp"
 
 using namespace zeropp;
 
@@ -36,7 +37,7 @@ TEST_CASE("workspace that is lent, short or absent leaves the same bits") {
         const auto all = laws::reduced_by_definition<float, float>(comm.size(), world * 100);
         const auto first = all.begin() + comm.rank() * 100;
         for (const auto& to : out) CHECK(laws::same_bits(to, {first, first + 100}));
-        comm.use_workspace({});
+        comm.return_workspace(workspace);
     }
 }
 
@@ -51,17 +52,41 @@ TEST_CASE("sizes, roots and peers that do not fit are refused with both numbers"
     CHECK_THROWS_WITH(comm.send({}, comm.rank()), Catch::Contains("expected another rank"));
 }
 
-TEST_CASE("parts of more than 2 GiB are told to MPI in blocks") {
-    const detail::MpiState state{detail::MpiRuntime::get(), MPI_COMM_SELF};
-    CHECK(state.count_of(INT_MAX).first == INT_MAX);
-    const auto [count, type] = state.count_of(std::size_t{3} << 30);
-    CHECK(count == (3 << 30) / 256u);
-    int bytes = 0;
-    MPI_Type_size(type, &bytes);
-    CHECK(bytes == 256);
-    CHECK_THROWS_WITH(state.count_of((std::size_t{3} << 30) + 1),
-                      "zeropp: MpiComm: a part has 3221225473 bytes, expected a multiple of 256 "
-                      "above 2 GiB");
+TEST_CASE("parts of more than 2 GiB are told to MPI in blocks and a tail") {
+    detail::MpiState state{detail::MpiRuntime::get(), MPI_COMM_WORLD};
+    const auto told = [&](std::size_t bytes) {
+        detail::MpiState::Slot slot;
+        const auto [count, type] = state.count_of(slot, bytes);
+        MPI_Count each = 0;
+        MPI_Type_size_x(type, &each);
+        if (slot.type != MPI_DATATYPE_NULL) MPI_Type_free(&slot.type);
+        return std::pair{count, static_cast<std::int64_t>(each)};
+    };
+    using Told = std::pair<int, std::int64_t>;
+    const std::size_t large = std::size_t{3} << 30;
+    CHECK(told(INT_MAX) == Told{INT_MAX, 1});
+    CHECK(told(large) == Told{large / 256, 256});
+    CHECK(told(large + 1) == Told{1, (std::int64_t{3} << 30) + 1});
+    CHECK_THROWS_WITH(told(std::size_t{1} << 40),
+                      "zeropp: MpiComm: a part has 1099511627776 bytes, expected less than 256 * 2 "
+                      "GiB");
+
+    // Such a type moves every byte to its place: here with 2 blocks and a tail of 100 bytes a rank.
+    const auto world = static_cast<std::size_t>(state.size);
+    const std::size_t bytes = 612;
+    std::vector<unsigned char> in(world * bytes), out(world * bytes);
+    for (std::size_t i = 0; i < in.size(); ++i)
+        in[i] = static_cast<unsigned char>(i * 7 + static_cast<std::size_t>(state.rank));
+    detail::MpiState::Slot& slot = state.take();
+    const auto [count, type] = state.count_of(slot, bytes, 600);
+    CHECK(count == 1);
+    MPI_Ialltoall(in.data(), count, type, out.data(), count, type, state.comm, &slot.request);
+    state.wait(slot, slot.sequence);
+    CHECK(slot.type == MPI_DATATYPE_NULL);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const std::size_t from = i / bytes, sent = static_cast<std::size_t>(state.rank) * bytes;
+        if (out[i] != static_cast<unsigned char>((sent + i % bytes) * 7 + from)) FAIL("byte " << i);
+    }
 }
 
 TEST_CASE("more operations than are kept, and a message that arrives after all of them") {
@@ -90,7 +115,36 @@ TEST_CASE("more operations than are kept, and a message that arrives after all o
         if (all[i] != static_cast<int>(i) % comm.size()) FAIL("gather " << i);
 }
 
-TEST_CASE("a trainer that is gone takes back the workspace that it lent") {
+TEST_CASE("of several workspaces the largest is used, until it is returned") {
+    MpiComm comm;
+    const auto world = static_cast<std::size_t>(comm.size());
+    const std::vector<float> in(world * 100, 1.0f);
+    std::vector<float> out(100);
+    const auto allocations_of_a_reduction = [&] {
+        const std::size_t before = allocations;
+        comm.reduce_scatter(std::span<const float>{in}, std::span<float>{out}).wait();
+        return allocations - before;
+    };
+    std::vector<std::byte> first(world * 400), second(world * 800), third(8);
+    CHECK(allocations_of_a_reduction() == 1);
+    comm.use_workspace(first);
+    comm.use_workspace(second);
+    comm.use_workspace(third);
+    CHECK(allocations_of_a_reduction() == 0);
+    comm.return_workspace(second);
+    CHECK(allocations_of_a_reduction() == 0);
+
+    // What holds a part of it is complete when it is returned.
+    auto pending = comm.reduce_scatter(std::span<const float>{in}, std::span<float>{out});
+    out[0] = 0;
+    comm.return_workspace(first);
+    CHECK(out[0] == 1);
+    pending.wait();
+    CHECK(allocations_of_a_reduction() == 1);
+    comm.return_workspace(third);
+}
+
+TEST_CASE("a trainer that is gone leaves the others the workspace that they lent") {
     MpiComm comm;
     std::vector<float> a(200'000), da(a.size()), b(a.size()), db(a.size());
     Spans first{a, da}, second{b, db};
@@ -99,7 +153,9 @@ TEST_CASE("a trainer that is gone takes back the workspace that it lent") {
         Trainer inner{second, comm, zero<2>, Sgd{}};
         inner.step();
     }
+    const std::size_t before = allocations;
     std::fill(da.begin(), da.end(), 1.0f);
     outer.step();
+    CHECK(allocations == before);
     CHECK(a == std::vector<float>(a.size(), -1.0f));
 }

@@ -1,0 +1,13 @@
+# cmake -DMOST=N "-DFILES=FILE;..." -P check_lines.cmake: no file has more than N lines.
+cmake_minimum_required(VERSION 3.25)
+foreach(file IN LISTS FILES)
+    file(READ ${file} text)
+    string(REGEX MATCHALL "\n" lines "${text}")
+    list(LENGTH lines count)
+    if(count GREATER MOST)
+        message(SEND_ERROR "${file}: has ${count} lines, expected at most ${MOST}")
+    endif()
+endforeach()
+if(NOT FILES)
+    message(SEND_ERROR "no files are given, expected some")
+endif()
