@@ -1,4 +1,9 @@
 # find_package(zeropp CONFIG REQUIRED COMPONENTS ...): zeropp::zeropp and the components asked for.
+if(NOT CMAKE_CXX_COMPILER_LOADED)
+    set(zeropp_FOUND FALSE)
+    set(zeropp_NOT_FOUND_MESSAGE "zeropp: the project '${PROJECT_NAME}' does not build C++, expected project(... LANGUAGES CXX)")
+    return()
+endif()
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
 include(${CMAKE_CURRENT_LIST_DIR}/zeropp-targets.cmake)

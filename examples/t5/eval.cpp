@@ -25,18 +25,24 @@ struct Result {
     std::vector<std::string> predictions;
 };
 
-void show(const std::vector<zp::TextExample>& examples, const Result& result,
-          const zp::Rouge& model, const zp::Rouge& trivial) {
+/// As printf has it.
+template <class... Values>
+std::string formatted(const char* format, Values... values) {
+    std::string text(static_cast<std::size_t>(std::snprintf(nullptr, 0, format, values...)), '\0');
+    std::snprintf(text.data(), text.size() + 1, format, values...);
+    return text;
+}
+
+std::string shown_examples(const std::vector<zp::TextExample>& examples, const Result& result) {
+    std::string text;
     for (std::size_t i = 0; i < std::min(shown, examples.size()); ++i)
-        std::printf("source:     %s\nreference:  %s\nprediction: %s\n\n",
-                    examples[i].source.c_str(), examples[i].target.c_str(),
-                    result.predictions[i].c_str());
-    const auto line = [](const char* name, const zp::Rouge& rouge) {
-        std::printf("%-28s ROUGE-1 %.1f  ROUGE-2 %.1f  ROUGE-L %.1f\n", name, 100 * rouge.rouge1,
-                    100 * rouge.rouge2, 100 * rouge.rouge_l);
-    };
-    line("the model", model);
-    line("the source's first ten words", trivial);
+        text += "source:     " + examples[i].source + "\nreference:  " + examples[i].target +
+                "\nprediction: " + result.predictions[i] + "\n\n";
+    return text;
+}
+std::string scores(const char* name, const zp::Rouge& rouge) {
+    return formatted("%-28s ROUGE-1 %.1f  ROUGE-2 %.1f  ROUGE-L %.1f\n", name, 100 * rouge.rouge1,
+                     100 * rouge.rouge2, 100 * rouge.rouge_l);
 }
 
 }  // namespace
@@ -79,15 +85,17 @@ int run_eval(const EvalOptions& options) {
             .field("first_words_rougeL", trivial.rouge_l);
     }
     if (!options.json) {
-        std::printf("%s\n", line.text().c_str());
+        print(line.text() + "\n");
         return 0;
     }
     zp::NewFile file{followed(*options.json)};
     file.write(line.text() + "\n");
     file.sync();
     file.publish();
-    if (options.rouge) show(examples, result, model, trivial);
-    std::printf("loss %.4f over %lld tokens of %zu examples\n", result.loss.mean,
-                static_cast<long long>(result.loss.tokens), examples.size());
+    if (options.rouge)
+        print(shown_examples(examples, result) + scores("the model", model) +
+              scores("the source's first ten words", trivial));
+    print(formatted("loss %.4f over %lld tokens of %zu examples\n", result.loss.mean,
+                    static_cast<long long>(result.loss.tokens), examples.size()));
     return 0;
 }

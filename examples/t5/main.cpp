@@ -2,6 +2,7 @@
 /// \file zeropp-t5: makes, trains, evaluates and runs T5 models in Hugging Face's directories.
 /// Exit status: 0 done, 1 an error, 2 a command line that cannot be understood, 130 training was
 /// stopped by a signal and the model so far is saved.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <limits>
@@ -9,6 +10,9 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+
+#include <zeropp/comm/environment.hpp>
+#include <zeropp/core/error.hpp>
 
 #include "../command_line.hpp"
 #include "options.hpp"
@@ -40,14 +44,6 @@ void add_text(CLI::App& command, TextOptions& text) {
         ->check(a_length)
         ->capture_default_str();
 }
-void add_dtype(CLI::App& command, std::optional<std::string>& dtype) {
-    command
-        .add_option("--dtype", dtype,
-                    "bf16 or fp32 [bf16 where this CPU multiplies it natively, else fp32]")
-        ->type_name("NAME")
-        ->check(one_of({"fp32", "bf16"}));
-}
-
 /// What eval and generate have in common.
 template <class Options>
 void add_prediction(CLI::App& command, Options& options) {
@@ -64,7 +60,10 @@ void add_prediction(CLI::App& command, Options& options) {
         ->type_name("N")
         ->check(a_batch)
         ->capture_default_str();
-    add_dtype(command, options.dtype);
+    command.add_option("--dtype", options.dtype, "fp32 or bf16")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16"}))
+        ->capture_default_str();
 }
 
 void add_init(CLI::App& app, InitOptions& options) {
@@ -111,7 +110,12 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--zero", options.zero, "ZeRO stage [2, or as the ds_config.json says]")
         ->type_name("N")
         ->check(within<std::int64_t>(0, 3));
-    add_dtype(command, options.dtype);
+    command
+        .add_option("--dtype", options.dtype,
+                    "fp32, bf16, or auto: bf16 where this CPU multiplies it natively, else fp32 "
+                    "[fp32, or as the ds_config.json says]")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16", "auto"}));
     command.add_option("--lr", options.lr, "learning rate [1e-3]")->type_name("X")->check(a_rate);
     command.add_option("--weight-decay", options.weight_decay, "of AdamW [0]")
         ->type_name("X")
@@ -190,6 +194,13 @@ void add_generate(CLI::App& app, GenerateOptions& options) {
         ->capture_default_str();
 }
 
+void require_one_process() {
+    const zeropp::Environment launched = zeropp::environment();
+    zeropp::require(launched.world_size == 1, zeropp::Errc::config,
+                    "command line: ", launched.world_size, " processes were started (",
+                    launched.source, "), expected one: only train runs on several");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -217,7 +228,9 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return refused(app, error);
     }
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that goes is an error where it is written to
     try {
+        if (!app.got_subcommand("train")) require_one_process();
         if (app.got_subcommand("init")) return run_init(init);
         if (app.got_subcommand("train")) return run_train(train);
         if (app.got_subcommand("eval")) return run_eval(eval);

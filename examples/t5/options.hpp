@@ -20,7 +20,8 @@ struct InitOptions {
 
 struct TrainOptions {
     std::string model, train, output;
-    std::optional<std::string> validation, deepspeed, dtype, log_jsonl;
+    std::optional<std::string> validation, deepspeed, log_jsonl;
+    std::optional<std::string> dtype;  ///< "fp32", "bf16" or "auto"
     std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
     std::optional<double> lr, weight_decay, dropout;
     std::int64_t warmup_steps = 0;
@@ -32,16 +33,15 @@ struct TrainOptions {
 };
 
 struct EvalOptions {
-    std::string model, data;
-    std::optional<std::string> dtype, json;
+    std::string model, data, dtype = "fp32";
+    std::optional<std::string> json;
     TextOptions text;
     std::size_t batch = 16;
     bool rouge = false;
 };
 
 struct GenerateOptions {
-    std::string model, data, output;
-    std::optional<std::string> dtype;
+    std::string model, data, output, dtype = "fp32";
     TextOptions text;
     std::size_t batch = 16, max_new_tokens = 128;
 };

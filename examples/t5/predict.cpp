@@ -7,7 +7,6 @@
 #include <mutex>
 #include <utility>
 
-#include <zeropp/device/onednn.hpp>
 #include <zeropp/model/loaded_weights.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/model/t5_generate.hpp>
@@ -104,12 +103,10 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Predictor> make_predictor(const std::string& directory,
-                                          const std::optional<std::string>& dtype,
+std::unique_ptr<Predictor> make_predictor(const std::string& directory, const std::string& dtype,
                                           const TextOptions& text, std::size_t batch,
                                           const zeropp::Seq2SeqDataset& data) {
-    const bool narrow = dtype ? *dtype == "bf16" : zeropp::OneDnn{}.bf16_products_are_native();
-    if (narrow)
+    if (dtype == "bf16")
         return std::make_unique<LoadedPredictor<zeropp::Bf16>>(directory, text, batch, data);
     return std::make_unique<LoadedPredictor<float>>(directory, text, batch, data);
 }

@@ -35,9 +35,7 @@ public:
     virtual std::vector<std::vector<std::int32_t>> generate(std::size_t max_new_tokens) = 0;
 };
 
-/// Borrows the data set. In bf16 or fp32 as asked, else in bf16 where this processor multiplies it
-/// natively.
-std::unique_ptr<Predictor> make_predictor(const std::string& directory,
-                                          const std::optional<std::string>& dtype,
+/// Borrows the data set. `dtype`: "fp32" or "bf16".
+std::unique_ptr<Predictor> make_predictor(const std::string& directory, const std::string& dtype,
                                           const TextOptions& text, std::size_t batch,
                                           const zeropp::Seq2SeqDataset& data);

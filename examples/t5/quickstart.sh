@@ -10,7 +10,8 @@
 #   ZEROPP_QUICKSTART_DIR            where data and models go [build/quickstart-data]; lists/ in it,
 #                                    as fetch_descriptions.sh writes it, is read instead of fetched
 #   ZEROPP_QUICKSTART_VOCABULARY     SentencePiece pieces [4000]
-#   ZEROPP_QUICKSTART_STEPS          of the stages [200 1700 4000; with --long 200 2800 3600 1800]
+#   ZEROPP_QUICKSTART_STEPS          of the stages [200 1700 and what the minutes allow; with --long
+#                                    200 2800 3600 1800]
 set -euo pipefail
 
 # ---- what is trained, and for how long
@@ -25,8 +26,9 @@ width=128 inner=320 heads=16 source=32
 batch=16 # a rank
 # A synopsis takes many of its words from the description. Repeating the beginnings of short pieces
 # teaches a small model to copy within minutes; synopses alone do not.
-steps=(200 1700 4000) # pre-training, copying, fine-tuning
+steps=(200 1700 timed) # pre-training, copying, fine-tuning
 finetune_rate=2e-3
+seconds=465 # of a short run, all but the summary
 if [ "${1:-}" = --long ]; then
     run=long
     width=256 inner=768 heads=32 source=40
@@ -143,9 +145,19 @@ JSON
     [ $status -eq 0 ] || exit $status
     touch "$out/$stage.done"
 }
+# Steps of the fine-tuning that fit into the short run's time: a step of it takes three quarters of one
+# of copying, whose median is known, and the evaluation after it as long as some 800.
+timed_steps() {
+    sed -nE 's/^\{"event":"step".*"seconds":([0-9.e-]+).*/\1/p' "$out/copying.jsonl" | sort -g |
+        awk -v left=$((seconds + started - SECONDS)) '{ step[NR] = $1 } END {
+            count = left / (0.75 * step[int((NR + 1) / 2)]) - 800
+            print int(count < 500 ? 500 : count > 20000 ? 20000 : count)
+        }'
+}
 trap ':' INT TERM # the program stops by itself and saves; then `train` ends the script
 train pretrained "$out/init" "${steps[0]}" 1e-3 "${task[@]}" --objective span-corruption
 train copying "$out/pretrained" "${steps[1]}" 2e-3 "${copying[@]}"
+[ "${steps[2]}" != timed ] || [ -e "$out/finetuned.done" ] || steps[2]=$(timed_steps)
 train finetuned "$out/copying" "${steps[2]}" "$finetune_rate" "${task[@]}"
 model=$out/finetuned
 if [ "$run" = long ]; then

@@ -38,7 +38,7 @@ zp::Config settings(const TrainOptions& options) {
     merge(config.train_micro_batch_size_per_gpu, options.batch_size, "--batch-size");
     merge(config.gradient_accumulation_steps, options.accumulation, "--accumulation");
     merge(config.steps_per_print, options.steps_per_print, "--steps-per-print");
-    if (options.dtype)
+    if (options.dtype && options.dtype != "auto")
         zp::merge(config.bf16, *options.dtype == "bf16", "--dtype " + *options.dtype);
     if (!config.train_batch_size.given() && !config.train_micro_batch_size_per_gpu.given())
         config.train_micro_batch_size_per_gpu = {8, "the default batch size"};
@@ -49,15 +49,19 @@ zp::Config settings(const TrainOptions& options) {
 
 /// Decides the precision where nobody did, and says why.
 std::string decide_precision(zp::Config& config, const TrainOptions& options) {
-    if (!config.bf16.given() && options.deepspeed)  // as in DeepSpeed
-        config.bf16 = {false, *options.deepspeed + " without a bf16 block"};
     if (config.bf16.given())
         return (*config.bf16.value ? "bf16" : "fp32") + std::string{" as "} + config.bf16.origin +
                " says";
-    const bool native = zp::OneDnn{}.bf16_products_are_native();
-    config.bf16 = {native, "the processor"};
-    return native ? "bf16, which this processor multiplies natively"
-                  : "fp32, because this processor does not multiply bf16 natively";
+    if (options.dtype == "auto") {
+        const bool native = zp::OneDnn{}.bf16_products_are_native();
+        config.bf16 = {native, "--dtype auto"};
+        return native ? "bf16, which this processor multiplies natively"
+                      : "fp32, because this processor does not multiply bf16 natively";
+    }
+    config.bf16 = {false, "the default precision"};
+    if (options.deepspeed)  // as in DeepSpeed
+        return "fp32 as " + *options.deepspeed + " without a bf16 block says";
+    return "fp32; bf16 with --dtype bf16";
 }
 
 void require_texts(const zp::Seq2SeqDataset& texts, const std::string& file) {

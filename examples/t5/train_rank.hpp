@@ -84,6 +84,7 @@ public:
                               .skipped = skipped_,
                               .seconds = seconds_since(begin),
                               .stopped = stopped,
+                              .stopped_by = failure_ ? "an error" : "a signal",
                               .peak_rss_bytes = peaks,
                               .planned_bytes = planned_,
                               .bytes_sent = gathered(control_, sent_)});
@@ -125,7 +126,15 @@ private:
             const zeropp::Seq2SeqBatch& batch = loader_->next();
             for (const std::uint8_t real : batch.source_mask) tokens += real;
             for (const std::int32_t label : batch.labels) tokens += label != zeropp::ignored_label;
-            step = trainer_.step(batch);
+            try {
+                step = trainer_.step(batch);
+            } catch (const zeropp::Error& error) {
+                // On all ranks alike, and without a trace in the weights: they are saved first.
+                if (error.code() != zeropp::Errc::numeric || trainer_.steps() == 0) throw;
+                ++skipped_;
+                failure_ = std::current_exception();
+                return true;
+            }
         }
         sent_ += comm_.bytes_sent() - sent_before;
         if (step.skipped && skipped_++ == 0) non_finite_ = step.non_finite;
@@ -207,7 +216,7 @@ private:
     std::vector<zeropp::Seq2SeqExample> examples_;
     zeropp::Seq2SeqBatch batch_;                        ///< of validation
     std::vector<std::unique_ptr<zeropp::Sink>> sinks_;  ///< of rank 0
-    std::exception_ptr failure_;                        ///< of a sink
+    std::exception_ptr failure_;  ///< of a sink, or of steps without finite gradients
 };
 
 template <class Element, class Comm>
@@ -222,7 +231,8 @@ bool train_rank(const TrainRun& run, Comm& comm) {
     auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
     if (comm.rank() == 0)
         require_space(options.output, "--output",
-                      zeropp::parameter_count(model.units()) * sizeof(float));
+                      zeropp::parameter_count(model.units()) * sizeof(float) +
+                          bytes_beside_weights(options.model));
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
         zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
         TrainLoop loop{run, trainer, comm};

@@ -104,6 +104,12 @@ has err.txt "^zeropp: initial values: '.*' is -?(inf|nan) at element [0-9]+, exp
 sed 's/"d_ff": 32/"d_ff": 16000000/; s/"d_model": 24/"d_model": 16000000/' config.json >vast.json
 "$t5" init --config vast.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of a vast model"
 has err.txt '^zeropp: --output out: [0-9]+ bytes are free there, expected at least [0-9]+ for the model$'
+sed 's/"num_layers": [0-9]*/"num_layers": 16777216/' config.json >deep.json
+refuses 1 "zeropp: deep.json: num_layers is 16777216, expected 1 to 4096" \
+    "$t5" init --config deep.json --tokenizer-text text.txt --vocab-size 45 --output out
+sed 's/"d_kv": [0-9]*/"d_kv": 16777216/; s/"num_heads": [0-9]*/"num_heads": 16777216/' config.json >heads.json
+refuses 1 "zeropp: heads.json: num_heads * d_kv is 281474976710656, expected 1 to 16777216" \
+    "$t5" init --config heads.json --tokenizer-text text.txt --vocab-size 45 --output out
 for command in eval generate; do
     refuses 1 "zeropp: bare: has no weights, expected model.safetensors or model.safetensors.index.json" \
         "$t5" $command --model bare --data train.jsonl $([ $command = eval ] || echo --output out)

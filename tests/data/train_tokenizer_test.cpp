@@ -78,3 +78,12 @@ TEST_CASE("text that cannot fill a vocabulary is refused with what is possible")
     CHECK(refusal("blank.txt", 100) ==
           "zeropp: blank.txt: is empty, expected text to make a tokenizer from");
 }
+
+TEST_CASE("a line longer than SentencePiece takes is refused by its number") {
+    const TemporaryFolder folder;
+    const auto text =
+        folder.write("text.txt", "a short line\n" + std::string(1'000'001, 'a') + "\n");
+    CHECK(message_of([&] { zp::train_tokenizer(text, {.vocab_size = 30}); }, folder.path()) ==
+          "zeropp: text.txt: line 2: has 1000001 bytes, expected at most 1000000; a sentence or "
+          "paragraph a line");
+}

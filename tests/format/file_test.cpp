@@ -1,4 +1,5 @@
 #include <csignal>
+#include <span>
 #include <string>
 
 #include <fcntl.h>
@@ -15,6 +16,24 @@
 namespace zp = zeropp;
 using zp::testing::message_of;
 using zp::testing::TemporaryFolder;
+
+TEST_CASE("an input file gives the bytes that are asked for, and says where it ends before") {
+    const TemporaryFolder folder;
+    const auto path = folder.write("f", "0123456789");
+    const zp::InputFile file{path};
+    CHECK(file.size() == 10);
+    std::string text(4, ' ');
+    file.read_at(3, std::as_writable_bytes(std::span{text}));
+    CHECK(text == "3456");
+    folder.write("f", "01234");  // the same file, cut short
+    CHECK(message_of([&] { file.read_at(3, std::as_writable_bytes(std::span{text})); },
+                     folder.path()) ==
+          "zeropp: f: ends at byte 5, expected 10 bytes as when it was opened");
+    CHECK(message_of([&] { const zp::InputFile none{folder / "none"}; }, folder.path()) ==
+          "zeropp: none: No such file or directory, expected a readable file");
+    CHECK(message_of([&] { const zp::InputFile is{folder.path()}; }) ==
+          "zeropp: " + folder.path().string() + ": is no regular file, expected one");
+}
 
 TEST_CASE("a new file replaces the old one at once, or leaves it alone") {
     const TemporaryFolder folder;

@@ -65,6 +65,12 @@ TEST_CASE("what a T5 cannot be is refused by key") {
           c + "eos_token_id is 40, expected 0 to 39");
     CHECK(refusal(R"({"relative_attention_max_distance": 16})") ==
           c + "relative_attention_max_distance is 16, expected 17 to 16777216");
+    CHECK(refusal(R"({"model_type": "t5", "num_heads": 16777216, "d_kv": 16777216})") ==
+          c + "num_heads * d_kv is 281474976710656, expected 1 to 16777216");
+    CHECK(refusal(R"({"num_layers": 16777216})") ==
+          c + "num_layers is 16777216, expected 1 to 4096");
+    CHECK(refusal(R"({"num_decoder_layers": 4097})") ==
+          c + "num_decoder_layers is 4097, expected 1 to 4096");
     CHECK(refusal(R"({"version": 3})") ==
           c + "has neither model_type nor d_model, expected the configuration of a T5");
     CHECK(refusal("[]") == c + "is array, expected an object");

@@ -10,11 +10,13 @@
 
 #include <zeropp/comm/self.hpp>
 #include <zeropp/comm/thread.hpp>
+#include <zeropp/io/pretrained.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/trainer.hpp>
 
 #include "support/catch.hpp"
 #include "support/counted_allocations.hpp"
+#include "support/temporary.hpp"
 
 namespace zp = zeropp;
 
@@ -101,5 +103,27 @@ TEST_CASE("a trainer and its model take what the plan says and at most 8 MiB", "
         };
         sharded ? check(zp::zero<3>) : check(zp::zero<0>);
     }
+}
+
+TEST_CASE("what is read from a file does not stay in memory", "[law]") {
+    allocations_of_steps<zp::Zero<2>, zp::Bf16>();  // as above
+    const zp::testing::TemporaryFolder folder;
+    zp::save_pretrained(zp::T5<float>::with_random_weights(config_of(320), 1), folder / "model");
+    const std::size_t file = std::filesystem::file_size(folder / "model/model.safetensors");
+    REQUIRE(file >= 40'000'000);
+    std::vector<std::size_t> planned(2);
+    std::size_t before = resident_bytes(), taken = 0;
+    zp::run_ranks(2, [&](zp::ThreadComm comm) {
+        auto model = zp::T5<zp::Bf16>::from_pretrained(
+            folder / "model", {.micro_batch = 2, .max_source_length = 32, .max_target_length = 16});
+        zp::Trainer trainer{model, comm, zp::zero<2>, zp::AdamW{}};
+        for (int i = 0; i < 2; ++i) trainer.step(batch_of(2, 32, 16));
+        planned[static_cast<std::size_t>(comm.rank())] = trainer.plan().total();
+        comm.barrier();
+        if (comm.rank() == 0) taken = resident_bytes() - before;
+        comm.barrier();
+    });
+    INFO("taken " << taken << ", planned " << planned[0] << " and " << planned[1]);
+    CHECK(taken <= planned[0] + planned[1] + (8 << 20));
 }
 #endif

@@ -3,6 +3,7 @@
 /// same graph in fp32 and bf16 against double.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -94,6 +95,23 @@ void objective(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::uint64_t seed = 77) {
         sum += static_cast<double>(x.data()[i]) * zp::normal_at(seed, 0, i);
     tape.set_loss({sum, 1});
     if (tape.records()) tape.record(Node{{}, x, seed});
+}
+
+/// Loss = sum of slopes, one an element, times the value's elements; it is not computed itself. The
+/// slopes live until backward has run.
+template <zp::Scalar E, zp::Device D, class P>
+void given_slopes(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::span<const float> slopes) {
+    struct Node : zp::Tape<E, D, P>::Node {
+        zp::Var<E> x;
+        std::span<const float> slopes;
+        void run(zp::Tape<E, D, P>& on) {
+            const zp::Gradient<E> dx = on.contribute(x);
+            if (on.is_measuring()) return;
+            REQUIRE((!dx.add && slopes.size() == x.shape().size()));
+            for (std::size_t i = 0; i < slopes.size(); ++i) dx.data[i] = static_cast<E>(slopes[i]);
+        }
+    };
+    if (tape.records()) tape.record(Node{{}, x, slopes});
 }
 
 struct Run {

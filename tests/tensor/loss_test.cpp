@@ -42,6 +42,31 @@ TEST_CASE("a head tied to the embedding gathers the gradients of all its uses") 
         {}, 0.05);
 }
 
+TEST_CASE("a head's gradient over many blocks is summed in fp32 and rounded once") {
+    static const std::vector<std::int32_t> same(1024, 2);
+    const auto graph = [](auto& tape) {
+        using E = typename std::decay_t<decltype(tape)>::Element;
+        tape.enter(0);
+        tape.enter(1);
+        zp::cross_entropy(tape, leaf(tape, {0, 0, {2, 512, 5}}), {1, 0, {17, 5}}, same,
+                          {.logits_bytes = 2 * 17 * sizeof(E)});  // two rows
+        tape.leave(1);
+        tape.leave(0);
+    };
+    Weights<zp::Bf16> narrow{{1024 * 5, 17 * 5}};
+    Weights<double> wide{{1024 * 5, 17 * 5}};
+    for (std::size_t unit = 0; unit < 2; ++unit)
+        for (std::size_t i = 0; i < wide.values[unit].size(); ++i) {  // all of one sign
+            narrow.values[unit][i] = zp::Bf16{std::fabs(float(narrow.values[unit][i]))};
+            wide.values[unit][i] = float(narrow.values[unit][i]);
+        }
+    const Run exact = run<double, zp::ReferenceProducts>(wide, graph),
+              rounded = run<zp::Bf16, zp::ReferenceProducts>(narrow, graph);
+    CHECK(rounded.planned == rounded.peak);
+    // Logits, their gradients and the blocks' products are rounded to 2^-9, at random.
+    CHECK(distance(rounded.gradients[1], exact.gradients[1]) < 4e-3);
+}
+
 TEST_CASE("the loss is the mean over the labels that count") {
     Weights<float> weights{{6 * 5, 17 * 5}};
     zp::Arena<zp::Host> arena{"activations", 1 << 20};

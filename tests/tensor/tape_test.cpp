@@ -107,6 +107,31 @@ TEST_CASE("a unit whose gradient is empty gets none, and the others get theirs")
     CHECK(result.gradients[2] == expected.gradients[2]);
 }
 
+TEST_CASE("a parameter that no loss depends on has gradient zero") {
+    // Unit 1: unused, a norm's weight, unused, a matrix whose product nobody reads, unused.
+    Weights<float> weights{{6 * 32, 3 + 32 + 5 + 32 * 32 + 7, 9}};
+    const Run result = run<float, zp::ReferenceProducts>(weights, [](auto& tape) {
+        tape.enter(2);
+        tape.enter(0);
+        const auto x = leaf(tape, {0, 0, {2, 3, 32}});
+        tape.keep_gradient(x);
+        tape.enter(1);
+        const auto y = zp::rms_norm(tape, x, {1, 3, {32}}, 1e-6f);
+        zp::linear(tape, y, {1, 40, {32, 32}});
+        objective(tape, y);
+        tape.leave(1);
+        tape.leave(0);
+        tape.leave(2);
+    });
+    for (std::size_t i = 0; i < weights.gradients[1].size(); ++i) {
+        INFO(i);
+        CHECK((result.gradients[1][i] != 0.0) == (3 <= i && i < 35));
+        CHECK(zp::is_finite(result.gradients[1][i]));
+    }
+    for (const double slope : result.gradients[0]) CHECK((slope != 0.0 && zp::is_finite(slope)));
+    for (const double slope : result.gradients[2]) CHECK(slope == 0.0);  // entered, never used
+}
+
 TEST_CASE("what cannot be is named") {
     Weights<float> weights{{40 * 32, layer_size, layer_size}};
     zp::Arena<zp::Host> arena{"activations", 1 << 20};

@@ -35,7 +35,7 @@ inline InstructionSet best_instruction_set() {
 inline InstructionSet capped_instruction_set() {
     const InstructionSet best = best_instruction_set();
     const char* const cap = std::getenv("ZEROPP_MAX_ISA");
-    if (cap == nullptr) return best;
+    if (cap == nullptr || *cap == '\0') return best;
     for (const auto set : {InstructionSet::generic, InstructionSet::avx2, InstructionSet::avx512})
         if (name_of(set) == cap) return set < best ? set : best;
     fail(Errc::config, "ZEROPP_MAX_ISA: is '", cap, "', expected generic, avx2 or avx512");

@@ -11,14 +11,21 @@
 #include <dnnl.h>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/fingerprint.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/instruction_set.hpp>
-#include <zeropp/device/onednn_matmul.hpp>
 #include <zeropp/device/products.hpp>
 
 static_assert(DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ,
               "zeropp: device/onednn.hpp: a oneDNN with another threading, expected OpenMP's (as "
               "Debian builds it) or none: ranks choose their threads through it");
+
+/// oneDNN's product of bf16 matrices with fp32 sums: exported by its CPU library, declared by none
+/// of its headers. Row-major, as dnnl_sgemm. Null where a library is built without it.
+extern "C" __attribute__((weak)) dnnl_status_t dnnl_gemm_bf16bf16f32(
+    char transa, char transb, dnnl_dim_t m, dnnl_dim_t n, dnnl_dim_t k, float alpha,
+    const std::uint16_t* a, dnnl_dim_t lda, const std::uint16_t* b, dnnl_dim_t ldb, float beta,
+    float* c, dnnl_dim_t ldc);
 
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 extern "C" {  // of the OpenMP library that oneDNN links; <omp.h> is not there for every compiler
@@ -49,11 +56,19 @@ private:
     [[maybe_unused]] int before_ = 1;
 };
 
+/// oneDNN multiplies bf16 with the processor's own instructions (AVX512_BF16, AMX), within
+/// ONEDNN_MAX_CPU_ISA.
+inline bool multiplies_bf16() {
+    constexpr auto wanted = static_cast<unsigned>(dnnl_cpu_isa_avx512_core_bf16);
+    return dnnl_gemm_bf16bf16f32 != nullptr &&
+           (static_cast<unsigned>(dnnl_get_effective_cpu_isa()) & wanted) == wanted;
+}
+
 }  // namespace detail
 
-/// Products of one rank: one thread by default. fp32 by oneDNN's sgemm. bf16 by its matrix product
-/// where the processor multiplies bf16 (AVX512_BF16 or AMX); elsewhere tiles are converted to fp32
-/// and go through sgemm, sums stay in fp32 and are rounded once. Not to be shared by threads.
+/// Products of one rank: one thread by default. fp32 by oneDNN's sgemm. bf16 by its product with
+/// sums in fp32 where the processor multiplies bf16; elsewhere tiles are converted to fp32 and go
+/// through sgemm. Either way C is rounded once. Not to be shared by threads.
 class OneDnn {
 public:
     OneDnn() = default;
@@ -65,17 +80,19 @@ public:
               const float* a, std::size_t lda, const float* b, std::size_t ldb, float beta,
               float* c, std::size_t ldc) const {
         const detail::ThreadCount threads{threads_};
-        sgemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        multiply(dnnl_sgemm, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     }
 
     void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
               const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
-              std::size_t ldc) {
+              std::size_t ldc) const {
+        require(memory_.size() >= workspace<Bf16>(), Errc::config, "OneDnn: a workspace of ",
+                memory_.size(), " elements, expected ", workspace<Bf16>(), "; call use_workspace");
         const detail::ThreadCount threads{threads_};
-        if (native_ && alpha == 1.0f &&
-            matmul_.run({ta, tb, m, n, k, lda, ldb, ldc, beta}, a, b, c))
-            return;
-        tiled(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        if (native_)
+            native(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        else
+            tiled(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     }
 
     /// Of fp32, for the tiles of 16-bit products.
@@ -87,20 +104,26 @@ public:
 
     bool bf16_products_are_native() const noexcept { return native_; }
     int threads() const noexcept { return threads_; }
+    /// What decides the bits of a product beside its arguments.
+    void describe(Fingerprint& fields) const {
+        fields.add("oneDNN's instruction set", static_cast<int>(dnnl_get_effective_cpu_isa()));
+        fields.add("bf16 products are native", native_ ? "yes" : "no");
+    }
 
 private:
     static constexpr std::size_t tile = 256, depth = 1024;
 
-    static void sgemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k,
-                      float alpha, const float* a, std::size_t lda, const float* b, std::size_t ldb,
-                      float beta, float* c, std::size_t ldc) {
+    template <class Product, class E>
+    static void multiply(Product product, Transpose ta, Transpose tb, std::size_t m, std::size_t n,
+                         std::size_t k, float alpha, const E* a, std::size_t lda, const E* b,
+                         std::size_t ldb, float beta, float* c, std::size_t ldc) {
         if (m == 0 || n == 0) return;
         const auto size = [](std::size_t value) { return static_cast<dnnl_dim_t>(value); };
         const dnnl_status_t status =
-            dnnl_sgemm(ta == Transpose::yes ? 'T' : 'N', tb == Transpose::yes ? 'T' : 'N', size(m),
-                       size(n), size(k), alpha, a, size(lda), b, size(ldb), beta, c, size(ldc));
-        require(status == dnnl_success, Errc::device, "OneDnn: sgemm of ", m, " x ", n, " x ", k,
-                " returns status ", static_cast<int>(status), ", expected success");
+            product(ta == Transpose::yes ? 'T' : 'N', tb == Transpose::yes ? 'T' : 'N', size(m),
+                    size(n), size(k), alpha, a, size(lda), b, size(ldb), beta, c, size(ldc));
+        require(status == dnnl_success, Errc::device, "OneDnn: a product of ", m, " x ", n, " x ",
+                k, " returns status ", static_cast<int>(status), ", expected success");
     }
 
     /// rows x columns of a stored matrix to fp32, one after another.
@@ -125,11 +148,31 @@ private:
         });
     }
 
+    /// C in blocks that fill the workspace: wide ones, so that B is packed few times.
+    void native(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k,
+                float alpha, const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb,
+                float beta, Bf16* c, std::size_t ldc) const {
+        constexpr std::size_t widest = 2048, least_rows = workspace<Bf16>() / widest;
+        const std::size_t columns_most = std::min(n, widest);
+        const std::size_t rows_most =
+            columns_most == 0 ? m : std::max(least_rows, workspace<Bf16>() / columns_most);
+        float* const out = memory_.data();
+        for (std::size_t j = 0; j < n; j += widest) {
+            const std::size_t columns = std::min(widest, n - j);
+            for (std::size_t i = 0; i < m; i += rows_most) {
+                const std::size_t rows = std::min(rows_most, m - i);
+                if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                multiply(dnnl_gemm_bf16bf16f32, ta, tb, rows, columns, k, alpha,
+                         &a[ta == Transpose::yes ? i : i * lda].bits, lda,
+                         &b[tb == Transpose::yes ? j * ldb : j].bits, ldb, beta, out, columns);
+                narrow(out, rows, columns, c + i * ldc + j, ldc);
+            }
+        }
+    }
+
     void tiled(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
                const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
                std::size_t ldc) const {
-        require(memory_.size() >= workspace<Bf16>(), Errc::config, "OneDnn: a workspace of ",
-                memory_.size(), " elements, expected ", workspace<Bf16>(), "; call use_workspace");
         float* const left = memory_.data();
         float* const right = left + tile * depth;
         float* const out = right + tile * depth;
@@ -145,12 +188,14 @@ private:
                         widen(a + l * lda + i, lda, inner, rows, left);
                     else
                         widen(a + i * lda + l, lda, rows, inner, left);
-                    if (b_down)
+                    const bool kept = i != 0 && k <= depth;  // by the row of tiles before
+                    if (!kept && b_down)
                         widen(b + j * ldb + l, ldb, columns, inner, right);
-                    else if (i == 0 || k > depth)
+                    else if (!kept)
                         widen(b + l * ldb + j, ldb, inner, columns, right);
-                    sgemm(ta, tb, rows, columns, inner, alpha, left, a_down ? rows : inner, right,
-                          b_down ? inner : columns, l == 0 ? beta : 1.0f, out, columns);
+                    multiply(dnnl_sgemm, ta, tb, rows, columns, inner, alpha, left,
+                             a_down ? rows : inner, right, b_down ? inner : columns,
+                             l == 0 ? beta : 1.0f, out, columns);
                 }
                 narrow(out, rows, columns, c + i * ldc + j, ldc);
             }
@@ -158,8 +203,7 @@ private:
     }
 
     int threads_ = 1;
-    bool native_ = detail::Matmul<Bf16>::is_native();
-    detail::Matmul<Bf16> matmul_;
+    bool native_ = detail::multiplies_bf16();
     std::span<float> memory_;
 };
 static_assert(Products<OneDnn, float> && Products<OneDnn, Bf16>);

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <span>
 
+#include <zeropp/core/fingerprint.hpp>
+
 namespace zeropp {
 
 enum class Transpose : bool { no, yes };
@@ -15,11 +17,13 @@ enum class Transpose : bool { no, yes };
 /// and the leading dimensions of A, B and C as they are stored. beta = 0 writes C without reading it.
 /// Sums are in fp32 (double for double), and C is rounded once. C must not overlap A or B.
 /// `workspace<E>()` elements of memory are lent to it for as long as it is used.
+/// `describe` adds what decides a product's bits beside its arguments: ranks must agree on it.
 template <class P, class E>
-concept Products = requires(P products, const P view, Transpose t, std::size_t n, float scalar, const E* in, E* out, std::span<float> memory) {
+concept Products = requires(P products, const P view, Transpose t, std::size_t n, float scalar, const E* in, E* out, std::span<float> memory, Fingerprint& fields) {
     products.gemm(t, t, n, n, n, scalar, in, n, in, n, scalar, out, n);
     { view.template workspace<E>() } -> std::same_as<std::size_t>;
     products.use_workspace(memory);
+    view.describe(fields);
 };
 // clang-format on
 

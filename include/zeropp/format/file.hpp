@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file `MappedFile` to read, and `NewFile`, which appears whole or not at all.
+/// \file `InputFile` to read, and `NewFile`, which appears whole or not at all.
 #pragma once
 
 #include <cerrno>
@@ -13,60 +13,69 @@
 #include <utility>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <zeropp/core/descriptor.hpp>
 #include <zeropp/core/error.hpp>
 
 namespace zeropp {
 
-/// A whole file, read-only, paged in as it is read. Its length is that of the opening.
-class MappedFile {
+/// A regular file, read where it is asked for; nothing of it stays in this process. Its length is
+/// that of the opening. Threads may share it.
+class InputFile {
 public:
-    explicit MappedFile(const std::filesystem::path& path) {
-        const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-        require(file >= 0, Errc::io, path.string(), ": ", std::strerror(errno),
+    explicit InputFile(std::filesystem::path path)
+        : path_{std::move(path)}, file_{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)} {
+        require(file_ >= 0, Errc::io, path_.string(), ": ", std::strerror(errno),
                 ", expected a readable file");
         struct stat status {};
-        const bool regular = ::fstat(file, &status) == 0 && S_ISREG(status.st_mode);
-        if (regular && status.st_size != 0) {
-            size_ = static_cast<std::size_t>(status.st_size);
-            at_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
+        const bool regular = ::fstat(file_, &status) == 0 && S_ISREG(status.st_mode);
+        if (!regular) ::close(file_);
+        require(regular, Errc::io, path_.string(), ": is no regular file, expected one");
+        size_ = static_cast<std::uint64_t>(status.st_size);
+    }
+    InputFile(const InputFile&) = delete;
+    InputFile& operator=(const InputFile&) = delete;
+    ~InputFile() { ::close(file_); }
+
+    std::uint64_t size() const noexcept { return size_; }
+    /// All of `bytes`, from `offset` on.
+    void read_at(std::uint64_t offset, std::span<std::byte> bytes) const {
+        while (!bytes.empty()) {
+            const ssize_t count =
+                ::pread(file_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+            if (count < 0 && errno == EINTR) continue;
+            require(count >= 0, Errc::io, path_.string(), ": ", std::strerror(errno),
+                    ", expected to read the whole file");
+            require(count != 0, Errc::io, path_.string(), ": ends at byte ", offset, ", expected ",
+                    size_, " bytes as when it was opened");
+            offset += static_cast<std::uint64_t>(count);
+            bytes = bytes.subspan(static_cast<std::size_t>(count));
         }
-        const int error = errno;
-        ::close(file);
-        require(regular, Errc::io, path.string(), ": is no regular file, expected one");
-        require(at_ != MAP_FAILED, Errc::io, path.string(), ": ", std::strerror(error),
-                ", expected to map the file");
-    }
-    MappedFile(MappedFile&& other) noexcept
-        : at_{std::exchange(other.at_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
-    MappedFile& operator=(MappedFile&&) = delete;
-    ~MappedFile() {
-        if (at_ != nullptr && at_ != MAP_FAILED) ::munmap(at_, size_);
-    }
-    std::span<const std::byte> bytes() const noexcept {
-        return {static_cast<const std::byte*>(at_), size_};
     }
 
 private:
-    void* at_ = nullptr;
-    std::size_t size_ = 0;
+    std::filesystem::path path_;
+    int file_;
+    std::uint64_t size_ = 0;
 };
 
 /// Written as `path`.partial; `publish` gives it its name. Without it the file is removed again.
-/// What is there and no regular file (/dev/stdout, a pipe) is written to as it is, from begin to
-/// end.
+/// What is there and no regular file (a pipe), or open already (/dev/stdout), is written to as it
+/// is, from begin to end.
 class NewFile {
 public:
     explicit NewFile(std::filesystem::path path) : path_{std::move(path)} {
         struct stat status {};
-        const bool stream = ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
-                            !S_ISDIR(status.st_mode);
+        const int descriptor = descriptor_named(path_.native());
+        const bool stream =
+            descriptor >= 0 || (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+                                !S_ISDIR(status.st_mode));
         if (!stream) partial_ = path_.string() + ".partial";
-        file_ = stream ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
-                       : ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        file_ = descriptor >= 0 ? duplicate_to_write(descriptor)
+                : stream        ? ::open(path_.c_str(), O_WRONLY | O_CLOEXEC)
+                         : ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         check(file_ >= 0, "a file that can be written");
     }
     NewFile(NewFile&& other) noexcept

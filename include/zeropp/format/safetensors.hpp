@@ -8,8 +8,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,11 +26,12 @@ namespace zeropp {
 
 static_assert(std::endian::native == std::endian::little);
 
-/// A tensor of a file; its bytes are the file's own, maybe unaligned.
+/// A tensor of a file, which it keeps open.
 struct StoredTensor {
     std::string name, dtype;  ///< dtype as the file spells it
     std::vector<std::size_t> shape;
-    std::span<const std::byte> bytes;
+    std::shared_ptr<const InputFile> file;
+    std::uint64_t first_byte = 0, bytes = 0;  ///< of the file
 
     std::size_t size() const noexcept {
         std::size_t count = 1;
@@ -70,11 +71,14 @@ constexpr std::size_t safetensors_size_of(std::string_view dtype) {
 }
 
 template <class T>
-void widen(const std::byte* from, std::span<float> out) {
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        T value;
-        std::memcpy(&value, from + i * sizeof(T), sizeof(T));
-        out[i] = static_cast<float>(value);
+void read_widened(const InputFile& file, std::uint64_t at, std::span<float> out) {
+    std::array<T, 4096> part;
+    while (!out.empty()) {
+        const auto values = std::span{part}.first(std::min(part.size(), out.size()));
+        file.read_at(at, std::as_writable_bytes(values));
+        std::copy(values.begin(), values.end(), out.begin());
+        at += values.size_bytes();
+        out = out.subspan(values.size());
     }
 }
 
@@ -91,13 +95,13 @@ inline void StoredTensor::read(std::size_t first, std::span<float> out) const {
             "': elements ", first, " to ", first + out.size(), " are read, expected at most ",
             size());
     if (out.empty()) return;
-    const std::byte* const from = bytes.data() + first * detail::safetensors_size_of(dtype);
+    const std::uint64_t from = first_byte + first * detail::safetensors_size_of(dtype);
     if (dtype == "F32")
-        std::memcpy(out.data(), from, out.size_bytes());
+        file->read_at(from, std::as_writable_bytes(out));
     else if (dtype == "BF16")
-        detail::widen<Bf16>(from, out);
+        detail::read_widened<Bf16>(*file, from, out);
     else if (dtype == "F16")
-        detail::widen<Half>(from, out);
+        detail::read_widened<Half>(*file, from, out);
     else
         fail(Errc::io, "tensor '", name, "': its type is ", dtype, ", expected F32, BF16 or F16");
 }
@@ -106,29 +110,30 @@ inline void StoredTensor::read(std::size_t first, std::span<float> out) const {
 /// Messages call it by its path.
 class SafetensorsFile {
 public:
-    explicit SafetensorsFile(const std::filesystem::path& path) : file_{path} {
+    explicit SafetensorsFile(const std::filesystem::path& path)
+        : file_{std::make_shared<const InputFile>(path)} {
         const std::string name = path.string();
-        const std::span<const std::byte> bytes = file_.bytes();
-        require(bytes.size() >= 8, Errc::io, name, ": is ", bytes.size(),
+        const std::uint64_t size = file_->size();
+        require(size >= 8, Errc::io, name, ": is ", size,
                 " bytes long, expected a safetensors file of at least 8");
         std::uint64_t header_size = 0;
-        std::memcpy(&header_size, bytes.data(), 8);
-        require(header_size <= std::min<std::uint64_t>(bytes.size() - 8, largest_header), Errc::io,
-                name, ": its header claims ", header_size, " bytes, expected at most ",
-                std::min<std::uint64_t>(bytes.size() - 8, largest_header),
+        file_->read_at(0, std::as_writable_bytes(std::span{&header_size, 1}));
+        const std::uint64_t most = std::min(size - 8, largest_header);
+        require(header_size <= most, Errc::io, name, ": its header claims ", header_size,
+                " bytes, expected at most ", most,
                 "; the file is cut short, or no safetensors file");
-        const std::string_view header{reinterpret_cast<const char*>(bytes.data()) + 8,
-                                      static_cast<std::size_t>(header_size)};
+        std::string header(static_cast<std::size_t>(header_size), '\0');
+        file_->read_at(8, std::as_writable_bytes(std::span{header}));
         require(header.starts_with('{'), Errc::io, name,
                 ": its header does not begin with '{', expected a safetensors file");
         const Json json = parse_json(header, name + ": header");
-        const std::span<const std::byte> buffer = bytes.subspan(8 + header.size());
+        first_byte_ = 8 + header_size;
         for (const auto& [key, value] : json.items())
             if (key == "__metadata__")
                 check_metadata(value, name);
             else
-                tensors_.push_back(tensor_of(key, value, buffer, name));
-        check_packed(buffer, name);
+                tensors_.push_back(tensor_of(key, value, name));
+        check_packed(name);
     }
 
     /// Sorted by name.
@@ -147,8 +152,8 @@ private:
                 ", expected counts");
         return value.get<std::size_t>();
     }
-    static StoredTensor tensor_of(const std::string& key, const Json& value,
-                                  std::span<const std::byte> buffer, const std::string& name) {
+    StoredTensor tensor_of(const std::string& key, const Json& value,
+                           const std::string& name) const {
         const std::string where = name + ": tensor '" + key + "': ";
         const auto part = [&](const char* part_name, bool good) {
             require(good, Errc::io, where, part_name,
@@ -178,35 +183,36 @@ private:
         if (empty) wanted = 0;
         const std::size_t begin = extent_of(value["data_offsets"][0], where + "data_offsets"),
                           end = extent_of(value["data_offsets"][1], where + "data_offsets");
-        require(begin <= end && end <= buffer.size(), Errc::io, where, "its bytes are ", begin,
-                " to ", end, ", expected to lie within the file's ", buffer.size(),
-                "; the file is cut short or broken");
+        require(begin <= end && end <= file_->size() - first_byte_, Errc::io, where,
+                "its bytes are ", begin, " to ", end, ", expected to lie within the file's ",
+                file_->size() - first_byte_, "; the file is cut short or broken");
         require(end - begin == *wanted, Errc::io, where, "it has ", end - begin,
                 " bytes, expected ", *wanted, " by type and shape");
-        tensor.bytes = buffer.subspan(begin, end - begin);
+        tensor.file = file_;
+        tensor.first_byte = first_byte_ + begin;
+        tensor.bytes = end - begin;
         return tensor;
     }
     /// No holes, no overlap, nothing left over.
-    void check_packed(std::span<const std::byte> buffer, const std::string& name) const {
+    void check_packed(const std::string& name) const {
         std::vector<const StoredTensor*> order;
         for (const StoredTensor& tensor : tensors_) order.push_back(&tensor);
         std::sort(order.begin(), order.end(), [](const StoredTensor* a, const StoredTensor* b) {
-            return std::pair{a->bytes.data(), a->bytes.size()} <
-                   std::pair{b->bytes.data(), b->bytes.size()};
+            return std::pair{a->first_byte, a->bytes} < std::pair{b->first_byte, b->bytes};
         });
-        const std::byte* at = buffer.data();
+        std::uint64_t at = first_byte_;
         for (const StoredTensor* tensor : order) {
-            require(tensor->bytes.data() == at, Errc::io, name, ": tensor '", tensor->name,
-                    "': begins at byte ", tensor->bytes.data() - buffer.data(), ", expected ",
-                    at - buffer.data(), ", where the tensor before it ends");
-            at += tensor->bytes.size();
+            require(tensor->first_byte == at, Errc::io, name, ": tensor '", tensor->name,
+                    "': begins at byte ", tensor->first_byte - first_byte_, ", expected ",
+                    at - first_byte_, ", where the tensor before it ends");
+            at += tensor->bytes;
         }
-        require(at == buffer.data() + buffer.size(), Errc::io, name, ": ",
-                buffer.data() + buffer.size() - at,
+        require(at == file_->size(), Errc::io, name, ": ", file_->size() - at,
                 " bytes behind the last tensor belong to none, expected 0");
     }
 
-    MappedFile file_;
+    std::shared_ptr<const InputFile> file_;
+    std::uint64_t first_byte_ = 0;  ///< of the tensors
     std::vector<StoredTensor> tensors_;
 };
 

@@ -33,17 +33,19 @@ struct T5Config {
 
 /// What has no meaning is refused; messages call the configuration `name`.
 inline void require_valid(const T5Config& config, const std::string& name) {
-    const auto within = [&](const char* key, std::size_t value, std::size_t least) {
-        require(least <= value && value <= std::size_t{1} << 24, Errc::config, name, ": ", key,
-                " is ", value, ", expected ", least, " to ", std::size_t{1} << 24);
+    const auto within = [&](const char* key, std::size_t value, std::size_t least,
+                            std::size_t most = std::size_t{1} << 24) {
+        require(least <= value && value <= most, Errc::config, name, ": ", key, " is ", value,
+                ", expected ", least, " to ", most);
     };
     within("vocab_size", config.vocab_size, 2);
     within("d_model", config.d_model, 1);
     within("d_kv", config.d_kv, 1);
     within("d_ff", config.d_ff, 1);
-    within("num_layers", config.num_layers, 1);
-    within("num_decoder_layers", config.num_decoder_layers, 1);
+    within("num_layers", config.num_layers, 1, 4096);
+    within("num_decoder_layers", config.num_decoder_layers, 1, 4096);
     within("num_heads", config.num_heads, 1);
+    within("num_heads * d_kv", config.inner_size(), 1);
     within("relative_attention_num_buckets", config.relative_attention_num_buckets, 4);
     within("relative_attention_max_distance", config.relative_attention_max_distance,
            config.relative_attention_num_buckets / 2 + 1);

@@ -18,14 +18,23 @@ namespace zeropp {
 
 struct Fingerprint;
 
+/// Elements of a parameter, and of a model, at most: beyond any memory, and few enough that no
+/// count of bytes overflows.
+inline constexpr std::size_t largest_model = std::size_t{1} << 48;
+
 struct Parameter {
     std::string name;                ///< checkpoint key
     std::vector<std::size_t> shape;  ///< C order
     bool trainable = true;
 
-    std::size_t size() const noexcept {
+    std::size_t size() const {
         std::size_t count = 1;
-        for (const std::size_t extent : shape) count *= extent;
+        for (const std::size_t extent : shape) {
+            require(extent == 0 || count <= largest_model / extent, Errc::shape, "parameter '",
+                    name, "': has more than ", largest_model,
+                    " elements, expected at most as many");
+            count *= extent;
+        }
         return count;
     }
 };
@@ -58,7 +67,11 @@ inline std::size_t unit_size(const Unit& unit) {
 inline std::size_t parameter_count(const std::vector<Unit>& units) {
     std::size_t count = 0;
     for (const Unit& unit : units)
-        for (const Parameter& parameter : unit.parameters) count += parameter.size();
+        for (const Parameter& parameter : unit.parameters) {
+            count += parameter.size();
+            require(count <= largest_model, Errc::shape, "model: has more than ", largest_model,
+                    " parameters up to '", parameter.name, "', expected at most as many");
+        }
     return count;
 }
 /// Elements `first` on of a parameter's initial values.

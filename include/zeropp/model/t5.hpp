@@ -109,6 +109,7 @@ public:
         fields.add("scale_decoder_outputs", c.scale_decoder_outputs);
         fields.add("pad_token_id", c.pad_token_id);
         fields.add("decoder_start_token_id", c.decoder_start_token_id);
+        tape_.products().describe(fields);
     }
 
     const T5Config& config() const noexcept { return layout_.config(); }

@@ -39,7 +39,8 @@ struct EndEvent {
     std::int64_t steps = 0;    ///< optimizer steps taken, the skipped ones included
     std::int64_t skipped = 0;  ///< of them: a gradient was not finite
     double seconds = 0;
-    bool stopped = false;                         ///< by a signal, before the last step
+    bool stopped = false;  ///< before the last step
+    const char* stopped_by = "a signal";
     std::vector<std::uint64_t> peak_rss_bytes{};  ///< of each process
     std::vector<std::uint64_t> planned_bytes{};   ///< of each rank
     std::vector<std::uint64_t> bytes_sent{};      ///< of each rank

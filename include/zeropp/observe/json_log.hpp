@@ -10,18 +10,18 @@
 #include <string>
 #include <utility>
 
+#include <zeropp/core/descriptor.hpp>
 #include <zeropp/core/error.hpp>
 #include <zeropp/observe/events.hpp>
 #include <zeropp/observe/json_line.hpp>
 
 namespace zeropp {
 
-/// Owns the file, which it empties first. A line is on its way to the disk when `on` returns, so
-/// that another program can follow the run.
+/// Owns the file, which it empties first unless it is open already (/dev/stdout). A line is on its
+/// way to the disk when `on` returns, so that another program can follow the run.
 class JsonLog final : public Sink {
 public:
-    explicit JsonLog(std::string path)
-        : path_{std::move(path)}, file_{std::fopen(path_.c_str(), "w"), &std::fclose} {
+    explicit JsonLog(std::string path) : path_{std::move(path)}, file_{open(path_), &std::fclose} {
         require(file_ != nullptr, Errc::io, path_, ": ", std::strerror(errno),
                 ", expected a file that can be written");
     }
@@ -60,6 +60,12 @@ public:
     }
 
 private:
+    static std::FILE* open(const std::string& path) {
+        const int named = descriptor_named(path);
+        if (named < 0) return std::fopen(path.c_str(), "w");
+        const int descriptor = duplicate_to_write(named);
+        return descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
+    }
     void write(const JsonLine& line) {
         const std::string text = line.text() + "\n";
         const bool written = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size() &&

@@ -93,11 +93,12 @@ public:
         if (event.skipped != 0)
             std::fprintf(options_.file, "%lld steps were skipped: gradients were not finite\n",
                          static_cast<long long>(event.skipped));
-        std::fprintf(options_.file, "%s %lld steps in %s, peak memory %s (planned %s)\n",
-                     event.stopped ? "stopped by a signal after" : "trained",
-                     static_cast<long long>(event.steps), detail::clock_text(event.seconds).c_str(),
-                     detail::bytes_text(peak_rss_bytes()).c_str(),
-                     detail::bytes_text(planned_).c_str());
+        const std::string how =
+            event.stopped ? std::string{"stopped by "} + event.stopped_by + " after" : "trained";
+        std::fprintf(
+            options_.file, "%s %lld steps in %s, peak memory %s (planned %s)\n", how.c_str(),
+            static_cast<long long>(event.steps), detail::clock_text(event.seconds).c_str(),
+            detail::bytes_text(peak_rss_bytes()).c_str(), detail::bytes_text(planned_).c_str());
         std::fflush(options_.file);
     }
 

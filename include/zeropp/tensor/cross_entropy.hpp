@@ -3,11 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include <zeropp/core/labels.hpp>
 #include <zeropp/tensor/host/cross_entropy.hpp>
+#include <zeropp/tensor/host/elementwise.hpp>
 #include <zeropp/tensor/host/rows.hpp>
 #include <zeropp/tensor/tape.hpp>
 
@@ -19,6 +22,62 @@ struct CrossEntropyOptions {
 };
 
 namespace detail {
+
+/// The weight's gradient, from blocks of rows. In 16 bits the products of several blocks are summed
+/// in fp32 and the sum is rounded once.
+template <Scalar E, Device D, class P>
+class HeadGradient {
+public:
+    HeadGradient(Tape<E, D, P>& tape, const ParameterRef& weight, bool several)
+        : tape_{tape}, vocabulary_{weight.shape[0]}, width_{weight.shape[1]} {
+        if (!tape.records()) return;
+        into_ = tape.contribute(weight);
+        if (std::same_as<E, Wide<E>> || !several) return;
+        sums_ = tape.template take<Wide<E>>(weight.shape.size());
+        product_ = tape.template take<E>(std::min(vocabulary_, rows_at_once) * width_);
+    }
+    /// Rows of `in` [count, width] and what the logits became.
+    void add(const E* logits, const E* in, std::size_t count) {
+        if (!into_) return;
+        if (sums_ == nullptr) {
+            product(logits, in, vocabulary_, count, into_);
+            into_.add = true;
+            return;
+        }
+        if (into_.add && !summed_)
+            add_widened(tape_.device(), vocabulary_ * width_, into_.data, {sums_});
+        for (std::size_t first = 0; first < vocabulary_; first += rows_at_once) {
+            const std::size_t rows = std::min(rows_at_once, vocabulary_ - first);
+            product(logits + first, in, rows, count, {product_});
+            add_widened<E>(tape_.device(), rows * width_, product_,
+                           {sums_ + first * width_, into_.add});
+        }
+        into_.add = summed_ = true;
+    }
+    void finish() {
+        if (!into_) return;
+        if (summed_)
+            round_elements<E>(tape_.device(), vocabulary_ * width_, sums_, into_.data);
+        else if (!into_.add)
+            fill_zero(tape_.device(), into_.data, vocabulary_ * width_);
+    }
+
+private:
+    static constexpr std::size_t rows_at_once = 1024;  // of the weight
+
+    void product(const E* logits, const E* in, std::size_t rows, std::size_t count,
+                 Gradient<E> out) {
+        tape_.products().gemm(Transpose::yes, Transpose::no, rows, width_, count, 1.0f, logits,
+                              vocabulary_, in, width_, out.add ? 1.0f : 0.0f, out.data, width_);
+    }
+
+    Tape<E, D, P>& tape_;
+    std::size_t vocabulary_, width_;
+    Gradient<E> into_;
+    Wide<E>* sums_ = nullptr;
+    E* product_ = nullptr;
+    bool summed_ = false;
+};
 
 template <Scalar E, Device D, class P>
 struct CrossEntropyNode : Tape<E, D, P>::Node {
@@ -33,12 +92,10 @@ struct CrossEntropyNode : Tape<E, D, P>::Node {
         const std::size_t most = labels.size();
         const std::size_t block =
             std::clamp(options.logits_bytes / (vocabulary * sizeof(E)), std::size_t{1}, most);
-        Gradient<E> dx, dweight;
-        if (tape.records()) {
-            dx = tape.contribute(x);
-            dweight = tape.contribute(weight);
-        }
+        Gradient<E> dx;
+        if (tape.records()) dx = tape.contribute(x);
         const std::size_t mark = tape.arena().mark();
+        HeadGradient<E, D, P> dweight{tape, weight, block < most};
         auto* const counted_labels = tape.template take<std::int32_t>(block);
         auto* const rows = tape.template take<std::uint32_t>(block);
         E* const in = tape.template take<E>(block * width);
@@ -52,8 +109,6 @@ struct CrossEntropyNode : Tape<E, D, P>::Node {
                     ? static_cast<Wide<E>>(tape.loss_scale()) / static_cast<Wide<E>>(tokens)
                     : Wide<E>{0};
             if (dx && !dx.add) fill_zero(tape.device(), dx.data, x.shape().size());
-            if (dweight && tokens == 0 && !dweight.add)
-                fill_zero(tape.device(), dweight.data, weight.shape.size());
             double sum = 0;
             for (std::size_t next = 0; next < most;) {
                 std::size_t count = 0;
@@ -70,12 +125,7 @@ struct CrossEntropyNode : Tape<E, D, P>::Node {
                                      in, width, w, width, 0.0f, logits, vocabulary);
                 sum += cross_entropy_rows(tape.device(), count, vocabulary, logits, counted_labels,
                                           factor);
-                if (dweight) {
-                    tape.products().gemm(Transpose::yes, Transpose::no, vocabulary, width, count,
-                                         1.0f, logits, vocabulary, in, width,
-                                         dweight.add ? 1.0f : 0.0f, dweight.data, width);
-                    dweight.add = true;
-                }
+                dweight.add(logits, in, count);
                 if (dx) {
                     tape.products().gemm(Transpose::no, Transpose::no, count, width, vocabulary,
                                          1.0f, logits, vocabulary, w, width, 0.0f, in, width);
@@ -83,6 +133,7 @@ struct CrossEntropyNode : Tape<E, D, P>::Node {
                                    static_cast<Wide<E>>(options.scale));
                 }
             }
+            dweight.finish();
             tape.set_loss({tokens == 0 ? 0.0 : sum / static_cast<double>(tokens), tokens});
         }
         tape.arena().release(mark);

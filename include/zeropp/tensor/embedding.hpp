@@ -23,9 +23,14 @@ struct EmbeddingNode : Tape<E, D, P>::Node {
         const E* const dout = tape.gradient_of(out);
         if (dout == nullptr) return;
         const Gradient<E> dtable = tape.contribute(table);
-        if (!dtable || tape.is_measuring()) return;
-        if (!dtable.add) fill_zero(tape.device(), dtable.data, table.shape.size());
-        scatter_rows(tape.device(), dtable.data, dout, ids, table.shape.width());
+        const std::size_t mark = tape.arena().mark(), width = table.shape.width();
+        const std::span order{tape.template take<std::uint64_t>(ids.size()), ids.size()};
+        auto* const sum = tape.template take<Wide<E>>(width);
+        if (dtable && !tape.is_measuring()) {
+            if (!dtable.add) fill_zero(tape.device(), dtable.data, table.shape.size());
+            scatter_rows(tape.device(), dtable.data, dout, ids, width, order, sum);
+        }
+        tape.arena().release(mark);
     }
 };
 

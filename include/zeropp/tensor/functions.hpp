@@ -17,10 +17,6 @@ struct Relu {
     ZEROPP_INLINE static W value(W x) {
         return x < W{0} ? W{0} : x;  // NaN stays
     }
-    template <class W>
-    ZEROPP_INLINE static ValueAndSlope<W> value_and_slope(W x) {
-        return {value(x), x > W{0} ? W{1} : W{0}};
-    }
 };
 
 /// x / 2 * (1 + tanh(u)) = x * sigmoid(2 u), u = sqrt(2 / pi) * (x + 0.044715 x^3): "gelu_new".

@@ -2,6 +2,7 @@
 /// \file The residual stream: sums, dropout and constant factors, in place where they can be.
 #pragma once
 
+#include <zeropp/tensor/pass_on.hpp>
 #include <zeropp/tensor/rows.hpp>
 #include <zeropp/tensor/tape.hpp>
 
@@ -23,35 +24,6 @@ struct ResidualNode : Tape<E, D, P>::Node {
             scale_elements(tape.device(), out.shape().size(), Wide<E>{1}, dout, dx);
         dropout_forward(tape.device(), dropout_rows(tape, out.shape(), dropout), dout,
                         dbranch.add ? dbranch.data : nullptr, dbranch.data);
-    }
-};
-
-template <Scalar E, Device D, class P>
-struct DroppedNode : Tape<E, D, P>::Node {
-    Var<E> x, out;
-    Dropout dropout;
-
-    void run(Tape<E, D, P>& tape) {
-        const E* const dout = tape.gradient_of(out);
-        if (dout == nullptr) return;
-        const Gradient<E> dx = tape.pass_on(out, x);
-        if (tape.is_measuring()) return;
-        dropout_forward(tape.device(), dropout_rows(tape, out.shape(), dropout), dout,
-                        dx.add ? dx.data : nullptr, dx.data);
-    }
-};
-
-template <Scalar E, Device D, class P>
-struct ScaledNode : Tape<E, D, P>::Node {
-    Var<E> x, out;
-    float factor;
-
-    void run(Tape<E, D, P>& tape) {
-        const E* const dout = tape.gradient_of(out);
-        if (dout == nullptr) return;
-        const Gradient<E> dx = tape.pass_on(out, x);
-        if (tape.is_measuring()) return;
-        scale_elements(tape.device(), out.shape().size(), static_cast<Wide<E>>(factor), dout, dx);
     }
 };
 
@@ -79,7 +51,11 @@ Var<E> dropped(Tape<E, D, P>& tape, Var<E> x, Dropout dropout) {
     if (!tape.is_measuring())
         dropout_forward(tape.device(), detail::dropout_rows(tape, x.shape(), dropout), x.data(),
                         static_cast<const E*>(nullptr), out.data());
-    if (tape.records()) tape.record(detail::DroppedNode<E, D, P>{{}, x, out, dropout});
+    detail::record_pass_on(
+        tape, x, out, [out, dropout](auto& on, const E* dout, const Gradient<E>& dx) {
+            dropout_forward(on.device(), detail::dropout_rows(on, out.shape(), dropout), dout,
+                            dx.add ? dx.data : nullptr, dx.data);
+        });
     return out;
 }
 
@@ -90,7 +66,10 @@ Var<E> scaled(Tape<E, D, P>& tape, Var<E> x, float factor) {
     if (!tape.is_measuring())
         scale_elements(tape.device(), x.shape().size(), static_cast<Wide<E>>(factor),
                        static_cast<const E*>(x.data()), Gradient<E>{out.data()});
-    if (tape.records()) tape.record(detail::ScaledNode<E, D, P>{{}, x, out, factor});
+    detail::record_pass_on(
+        tape, x, out, [size = x.shape().size(), factor](auto& on, const E* dout, Gradient<E> dx) {
+            scale_elements(on.device(), size, static_cast<Wide<E>>(factor), dout, dx);
+        });
     return out;
 }
 

@@ -64,7 +64,6 @@ public:
         options_ = options;
         last_ = nullptr;
         entered_ = nullptr;
-        parameters_ = nullptr;
         spans_ = 0;
         loss_ = {};
         const std::span<float> memory =
@@ -137,6 +136,7 @@ public:
     float loss_scale() const noexcept { return loss_scale_; }
     void set_loss(MeanLoss loss) noexcept { loss_ = loss; }
     P& products() noexcept { return products_; }
+    const P& products() const noexcept { return products_; }
     D device() const noexcept { return device_; }
     Arena<D>& arena() noexcept { return *arena_; }
     NodeStore& store() noexcept { return store_; }
@@ -199,19 +199,27 @@ public:
     }
     /// Where the parameter's next contribution goes; null if nothing in its unit is trainable.
     Gradient<E> contribute(const ParameterRef& parameter) {
-        const Entered& entered = entered_of(parameter);
-        bool& written = written_of(parameter);
+        Entered& entered = entered_of(parameter);
+        const bool written = is_written(entered, parameter);
+        if (!written)
+            entered.written =
+                store_.make(Written{parameter.offset, parameter.shape.size(), entered.written});
         if (is_measuring() || entered.gradients.empty()) return {};
-        return {place(parameter, entered.gradients), std::exchange(written, true)};
+        return {place(parameter, entered.gradients), written};
     }
 
 private:
+    struct Written {
+        std::size_t offset, size;
+        const Written* before;
+    };
     struct Entered {
         std::size_t unit = 0, mark = 0;
         std::uint32_t span = 0;
         Entered* outer = nullptr;
         std::span<const E> values;
         std::span<E> gradients;
+        const Written* written = nullptr;
     };
     struct EnterNode : Node {
         Entered* entered;
@@ -219,6 +227,7 @@ private:
             tape.entered_ = entered->outer;
             tape.arena_->release(entered->mark);
             if (tape.is_measuring()) return;
+            tape.fill_unwritten(*entered);
             tape.units_.ready(entered->unit);
             tape.units_.release(entered->unit);
         }
@@ -234,11 +243,6 @@ private:
         }
         LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
     };
-    struct Seen {
-        std::size_t unit, offset;
-        bool written;
-        Seen* before;
-    };
 
     void check_outlives(const Value<E>& value) const {
         require(
@@ -251,8 +255,8 @@ private:
         require(!value.taken, Errc::config, "Tape::backward: a value of shape ", value.tensor.shape,
                 " was read after an operation in place took it over, expected no reader");
     }
-    const Entered& entered_of(const ParameterRef& parameter) const {
-        for (const Entered* entered = entered_; entered != nullptr; entered = entered->outer)
+    Entered& entered_of(const ParameterRef& parameter) const {
+        for (Entered* entered = entered_; entered != nullptr; entered = entered->outer)
             if (entered->unit == parameter.unit) return *entered;
         fail(Errc::config, "Tape: a parameter of unit ", parameter.unit,
              " is used, expected the unit to be entered");
@@ -264,12 +268,24 @@ private:
                 " elements, expected at least ", parameter.offset + parameter.shape.size());
         return unit.data() + parameter.offset;
     }
-    bool& written_of(const ParameterRef& parameter) {
-        for (Seen* seen = parameters_; seen != nullptr; seen = seen->before)
-            if (seen->unit == parameter.unit && seen->offset == parameter.offset)
-                return seen->written;
-        parameters_ = store_.make(Seen{parameter.unit, parameter.offset, false, parameters_});
-        return parameters_->written;
+    static bool is_written(const Entered& entered, const ParameterRef& parameter) {
+        for (const Written* one = entered.written; one != nullptr; one = one->before)
+            if (one->offset == parameter.offset) return true;
+        return false;
+    }
+    /// A parameter that nothing depends on has gradient zero.
+    void fill_unwritten(const Entered& entered) const {
+        for (std::size_t at = 0; at < entered.gradients.size();) {
+            std::size_t first = entered.gradients.size(), next = first;  // written, from `at` on
+            for (const Written* one = entered.written; one != nullptr; one = one->before)
+                if (at <= one->offset && one->offset < first) {
+                    first = one->offset;
+                    next = first + one->size;
+                }
+            device_.fill_zero(reinterpret_cast<std::byte*>(entered.gradients.data() + at),
+                              (first - at) * sizeof(E));
+            at = next;
+        }
     }
 
     P products_;
@@ -280,7 +296,6 @@ private:
     RunOptions options_;
     Node* last_ = nullptr;
     Entered* entered_ = nullptr;
-    Seen* parameters_ = nullptr;
     std::uint32_t spans_ = 0;
     float loss_scale_ = 1;
     MeanLoss loss_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file Host: activation functions with dropout, alone or gating another projection.
+/// \file Host: a rectifier, and activation functions that gate another projection, with dropout.
 #pragma once
 
 #include <zeropp/tensor/functions.hpp>
@@ -56,7 +56,7 @@ void relu_backward(Host, std::size_t count, Wide<E> scale, const E* out, const E
     });
 }
 
-/// out = dropout(F(gate) * linear); no linear: dropout(F(gate)).
+/// out = dropout(F(gate) * linear).
 template <class F, Scalar E>
 void gate_forward(Host, const DropoutRows& all, Strided<const E> gate, Strided<const E> linear,
                   E* out) {
@@ -65,16 +65,11 @@ void gate_forward(Host, const DropoutRows& all, Strided<const E> gate, Strided<c
         lanes::for_each_piece<W>(all, [=](std::size_t row, std::size_t first, std::size_t count,
                                           const W* factors) ZEROPP_INLINE {
             const E* __restrict const a = gate.data + row * gate.stride + first;
+            const E* __restrict const b = linear.data + row * linear.stride + first;
             E* __restrict const to = out + row * all.width + first;
-            if (linear.data == nullptr) {
-                for (std::size_t c = 0; c < count; ++c)
-                    to[c] = static_cast<E>(F::value(static_cast<W>(a[c])) * factors[c]);
-            } else {
-                const E* __restrict const b = linear.data + row * linear.stride + first;
-                for (std::size_t c = 0; c < count; ++c)
-                    to[c] = static_cast<E>(F::value(static_cast<W>(a[c])) * static_cast<W>(b[c]) *
-                                           factors[c]);
-            }
+            for (std::size_t c = 0; c < count; ++c)
+                to[c] = static_cast<E>(F::value(static_cast<W>(a[c])) * static_cast<W>(b[c]) *
+                                       factors[c]);
         });
     });
 }
@@ -93,21 +88,14 @@ void gate_backward(Host, const DropoutRows& all, Strided<const E> gate, Strided<
                                           const W* factors) ZEROPP_INLINE {
             const E* __restrict const a = gate.data + row * gate.stride + first;
             const E* __restrict const grad = dout + row * all.width + first;
-            if (linear.data != nullptr) {
-                const E* __restrict const b = linear.data + row * linear.stride + first;
-                for (std::size_t c = 0; c < count; ++c) {
-                    const W g = static_cast<W>(grad[c]) * factors[c];
-                    const auto [value, slope] = F::value_and_slope(static_cast<W>(a[c]));
-                    db[c] = g * value;
-                    da[c] = g * static_cast<W>(b[c]) * slope;
-                }
-                lanes::contribute(dlinear.data + row * dlinear.stride + first, db, count,
-                                  add_linear);
-            } else {
-                for (std::size_t c = 0; c < count; ++c)
-                    da[c] = static_cast<W>(grad[c]) * factors[c] *
-                            F::value_and_slope(static_cast<W>(a[c])).slope;
+            const E* __restrict const b = linear.data + row * linear.stride + first;
+            for (std::size_t c = 0; c < count; ++c) {
+                const W g = static_cast<W>(grad[c]) * factors[c];
+                const auto [value, slope] = F::value_and_slope(static_cast<W>(a[c]));
+                db[c] = g * value;
+                da[c] = g * static_cast<W>(b[c]) * slope;
             }
+            lanes::contribute(dlinear.data + row * dlinear.stride + first, db, count, add_linear);
             lanes::contribute(dgate.data + row * dgate.stride + first, da, count, add_gate);
         });
     });

@@ -86,4 +86,28 @@ void scale_elements(Host, std::size_t count, Wide<E> factor, const E* in, Gradie
     });
 }
 
+/// sums (+)= in.
+template <Scalar E>
+void add_widened(Host, std::size_t count, const E* in, Gradient<Wide<E>> sums) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        W* __restrict const to = sums.data;
+        const E* __restrict const from = in;
+        if (sums.add)
+            for (std::size_t i = 0; i < count; ++i) to[i] += static_cast<W>(from[i]);
+        else
+            for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<W>(from[i]);
+    });
+}
+
+/// out = in, rounded.
+template <Scalar E>
+void round_elements(Host, std::size_t count, const Wide<E>* in, E* out) {
+    vectorized([&]() ZEROPP_INLINE {
+        E* __restrict const to = out;
+        const Wide<E>* __restrict const from = in;
+        for (std::size_t i = 0; i < count; ++i) to[i] = static_cast<E>(from[i]);
+    });
+}
+
 }  // namespace zeropp

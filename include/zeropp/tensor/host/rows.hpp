@@ -2,6 +2,7 @@
 /// \file Host: rows taken from and added to a table.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -27,17 +28,26 @@ void gather_rows(Host, E* out, const E* table, std::span<const std::int32_t> ids
                     table + static_cast<std::size_t>(ids[i]) * width, width * sizeof(E));
 }
 
-/// table[ids[i]] += rows[i], in order of i.
+/// table[ids[i]] += rows[i]. Each row of the table is summed in `Wide`, in order of i, and rounded
+/// once. Scratch: `order`, one an id, and `sum`, one a channel.
 template <Scalar E>
 void scatter_rows(Host, E* table, const E* rows, std::span<const std::int32_t> ids,
-                  std::size_t width) {
+                  std::size_t width, std::span<std::uint64_t> order, Wide<E>* sum) {
     using W = Wide<E>;
+    for (std::size_t i = 0; i < ids.size(); ++i)  // by row, then by i: no two are equal
+        order[i] = static_cast<std::uint64_t>(ids[i]) << 32 | i;
+    std::sort(order.begin(), order.end());
     vectorized([&]() ZEROPP_INLINE {
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-            E* __restrict const to = table + static_cast<std::size_t>(ids[i]) * width;
-            const E* __restrict const from = rows + i * width;
-            for (std::size_t c = 0; c < width; ++c)
-                to[c] = static_cast<E>(static_cast<W>(to[c]) + static_cast<W>(from[c]));
+        for (std::size_t next = 0; next < order.size();) {
+            const std::uint64_t row = order[next] >> 32;
+            E* __restrict const to = table + row * width;
+            W* __restrict const total = sum;
+            for (std::size_t c = 0; c < width; ++c) total[c] = static_cast<W>(to[c]);
+            for (; next < order.size() && order[next] >> 32 == row; ++next) {
+                const E* __restrict const from = rows + (order[next] & 0xffffffffu) * width;
+                for (std::size_t c = 0; c < width; ++c) total[c] += static_cast<W>(from[c]);
+            }
+            for (std::size_t c = 0; c < width; ++c) to[c] = static_cast<E>(total[c]);
         }
     });
 }
