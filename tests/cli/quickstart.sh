@@ -26,10 +26,10 @@ awk -v folder=data/lists 'BEGIN {
     }
 }'
 
-# A first run that is stopped in its first stage, with all that it has started. (A shell's background
-# jobs ignore SIGINT, which is what Ctrl-C sends.)
-log=data/short/pretrained.jsonl
-ZEROPP_QUICKSTART_STEPS="100000 3 4" setsid "$quickstart" >out.txt 2>err.txt &
+# A first run takes what steps its minutes allow, and is stopped in its last stage, with all that it
+# has started. (A shell's background jobs ignore SIGINT, which is what Ctrl-C sends.)
+log=data/short/finetuned.jsonl
+ZEROPP_QUICKSTART_STEPS="2 3 timed" setsid "$quickstart" >out.txt 2>err.txt &
 job=$!
 waited=0
 while [ ! -s $log ] && [ $waited -lt 600 ]; do
@@ -37,16 +37,22 @@ while [ ! -s $log ] && [ $waited -lt 600 ]; do
     waited=$((waited + 1))
 done
 kill -TERM -- -$job
+(sleep 60; kill -KILL -- -$job) >/dev/null 2>&1 & # whatever happens, it ends
+guard=$!
 status=0
 wait $job || status=$?
+kill $guard 2>/dev/null
 [ $status = 130 ] || { complain "exit status $status of a quickstart that is stopped, expected 130"; cat out.txt err.txt; }
-has out.txt "^stopped: the model so far is in $folder/data/short/pretrained; run $quickstart again to go on from it$"
-absent data/short/pretrained.done data/short/copying
+has out.txt "^== pretrained: 2 steps from $folder/data/short/init$"
+has out.txt "^== copying: 3 steps from $folder/data/short/pretrained$"
+has out.txt "^== finetuned: ([5-9][0-9]{2}|1?[0-9]{4}|20000) steps from $folder/data/short/copying$"
+has out.txt "^stopped: the model so far is in $folder/data/short/finetuned; run $quickstart again to go on from it$"
+absent data/short/finetuned.done
 
 # The second goes on from there to the end.
 works "$quickstart"
-has out.txt '^== pretrained was stopped before: 2 steps from the model so far$'
-has out.txt "^== copying: 3 steps from $folder/data/short/pretrained$"
+has out.txt "^== copying: done before, see $folder/data/short/copying$"
+has out.txt '^== finetuned was stopped before: 4 steps from the model so far$'
 has out.txt ' on 2 thread ranks, ZeRO stage 2, 4 steps of 32 examples; (bf16, which this processor multiplies natively|fp32, because this processor does not multiply bf16 natively)$'
 has out.txt '^== [0-9]+ validation examples; the first ten of them:$'
 [ "$(grep -c '^prediction: ' out.txt)" = 10 ] || complain "not ten examples shown"
@@ -64,5 +70,5 @@ for stage in pretrained copying finetuned; do
     has out.txt "^== $stage: done before, see $folder/data/short/$stage$"
 done
 [ "$(grep -c 'thread ranks' out.txt)" = 0 ] || complain "a third run trains: $(cat out.txt)"
-same "the evaluation of a second run" data/short/evaluation.json before.json
+same "the evaluations of two runs" data/short/evaluation.json before.json
 finish
