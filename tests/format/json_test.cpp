@@ -49,7 +49,7 @@ TEST_CASE("a file that is missing or a directory is refused by name") {
     CHECK(message_of([&] { zp::read_json(folder / "none"); }, folder.path()) ==
           "zeropp: none: No such file or directory, expected a readable file");
     CHECK(message_of([&] { zp::read_json(folder.path()); }) ==
-          "zeropp: " + folder.path().string() + ": is a directory, expected a file");
+          "zeropp: " + folder.path().string() + ": is a directory, expected a readable file");
     folder.write("one.json", "{\"a\": [1, 2.5, \"\\u00e9\"]}");
     CHECK(zp::read_json(folder / "one.json")["a"][2] == "\xc3\xa9");
 }

@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -44,8 +42,7 @@ public:
                 "tokenizer.json comes in a later version, until then copy spiece.model from "
                 "the model that this one was made from");
         }
-        std::ifstream stream = open_input(file, "a SentencePiece model");
-        model_.assign(std::istreambuf_iterator<char>{stream}, {});
+        model_ = read_text(file, "a SentencePiece model");
         load(file.string());
     }
     /// `model`: the bytes of a spiece.model; `name` stands for it in errors.
