@@ -94,7 +94,9 @@ public:
     }
 
     /// Collective at the end of a step's last micro-step (and, by stage and overlap, in between):
-    /// one micro-batch forward and backward; after the last one of a step the update.
+    /// one micro-batch forward and backward; after the last one of a step the update. After a call
+    /// that threw, on all ranks alike, the next one begins the same step anew, with its first
+    /// micro-batch.
     template <class Batch>
     requires TrainableOn<M, Batch> Step step(const Batch& batch) {
         engine_.begin_micro_step();

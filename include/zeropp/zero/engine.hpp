@@ -96,7 +96,16 @@ public:
         }
     }
 
+    /// After a micro-step that has failed the step begins anew, with its first micro-step.
     void begin_micro_step() {
+        if (open_) {
+            settle();
+            gradients_.abandon();
+            micro_ = 0;
+            loss_ = 0;
+            tokens_ = 0;
+        }
+        open_ = true;
         backward_ = false;
         parameters_.begin_pass(true);
         gradients_.begin_micro_step(micro_);
@@ -111,10 +120,11 @@ public:
         loss_ += loss.mean / how_.micro_steps;
         tokens_ += loss.tokens;
         Step step{.index = index_, .loss = loss.mean, .tokens = loss.tokens};
-        if (++micro_ == how_.micro_steps) {  // the next one begins anew, whatever update() throws
-            micro_ = 0;
+        if (++micro_ == how_.micro_steps) {
             step = update({.mean = std::exchange(loss_, 0), .tokens = std::exchange(tokens_, 0)});
+            micro_ = 0;
         }
+        open_ = false;
         return step;
     }
 
@@ -315,6 +325,7 @@ private:
     Exchange<C, D> exchange_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;
+    bool open_ = false;  ///< a micro-step has begun and not ended
     bool backward_ = false;
     double loss_ = 0;
     std::int64_t tokens_ = 0;

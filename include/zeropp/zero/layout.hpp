@@ -61,6 +61,7 @@ public:
     }
 
     const std::vector<Bucket>& buckets() const noexcept { return buckets_; }
+    std::size_t units() const noexcept { return places_.size(); }
     std::size_t bucket_of(std::size_t unit) const { return places_.at(unit).bucket; }
     /// Elements from the bucket's begin to the unit's.
     std::size_t offset_in_bucket(std::size_t unit) const { return places_.at(unit).offset; }
