@@ -46,7 +46,7 @@ concept ChecksItself = requires(const P policy) { policy.check(); };
 
 /// Any callable (step, base rates) -> rates; the first step is 1. A lambda will do.
 template <class S>
-concept Schedule = std::copyable<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
+concept Schedule = std::copy_constructible<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
 // clang-format on
 
 namespace detail {
