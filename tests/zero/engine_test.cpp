@@ -215,6 +215,35 @@ TEST_CASE("policies whose values mean nothing are refused by name") {
           "zeropp: Accumulation: steps is 0, expected at least 1");
 }
 
+TEST_CASE("a schedule whose rates mean nothing is told so before it changes a weight") {
+    SelfComm comm;
+    Scripted model;
+    const auto refusal = [&](Rates bad) {
+        const auto schedule = [bad](std::int64_t step, Rates base) {
+            return step == 2 ? bad : base;
+        };
+        Trainer trainer{model, comm, Sgd{.lr = 0.5f}, ClipNorm{0}, schedule};
+        trainer.step(1.0f);
+        const std::string message = message_of([&] { trainer.step(1.0f); });
+        CHECK(trainer.steps() == 1);
+        trainer.for_each_weight([](const Parameter&, std::span<const float> values) {
+            for (const float value : values) CHECK(value == 0.5f);
+        });
+        return message;
+    };
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    CHECK(refusal({.lr = nan}) ==
+          "zeropp: schedule: the rates of step 2 are lr nan and momentum 0, expected finite "
+          "numbers of 0 or more");
+    CHECK(refusal({.lr = 1, .momentum = infinity}) ==
+          "zeropp: schedule: the rates of step 2 are lr 1 and momentum inf, expected finite "
+          "numbers of 0 or more");
+    CHECK(refusal({.lr = -0.5f}) ==
+          "zeropp: schedule: the rates of step 2 are lr -0.5 and momentum 0, expected finite "
+          "numbers of 0 or more");
+}
+
 TEST_CASE("a unit that is never ready is named") {
     CHECK_THROWS_WITH(run_ranks(1,
                                 [](ThreadComm comm) {

@@ -248,7 +248,7 @@ private:
         step.loss = loss / comm_.size();
         step.tokens = static_cast<std::int64_t>(tokens);
         step.gradient_norm = std::sqrt(squares);
-        step.rates = schedule_(index_ + 1, optimizer_.rates());
+        step.rates = rates_of(index_ + 1);
         if (!is_finite(squares)) return skip(step);
         skipped_in_a_row_ = 0;
 
@@ -271,6 +271,15 @@ private:
         step.index = index_;
         step.updated = true;
         return step;
+    }
+
+    Rates rates_of(std::int64_t index) const {
+        const Rates rates = schedule_(index, optimizer_.rates());
+        const auto means_something = [](float rate) { return is_finite(rate) && rate >= 0; };
+        require(means_something(rates.lr) && means_something(rates.momentum), Errc::config,
+                "schedule: the rates of step ", index, " are lr ", rates.lr, " and momentum ",
+                rates.momentum, ", expected finite numbers of 0 or more");
+        return rates;
     }
 
     /// Collective: names the first tensor that is not finite, in layout order, and its rank.
