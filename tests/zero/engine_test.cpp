@@ -128,9 +128,10 @@ struct Scripted {
             std::fill(to.begin(), to.end(), u == 1 ? value : 1.0f);
             if (forget != u) observer.ready(u);
         }
-        return {.mean = 1, .tokens = 1};
+        return {.mean = bad_loss ? std::numeric_limits<double>::quiet_NaN() : 1, .tokens = 1};
     }
     std::size_t forget = 9;
+    bool bad_loss = false;
 };
 
 }  // namespace
@@ -156,9 +157,25 @@ TEST_CASE(
         CHECK(step.skipped);
         CHECK_FALSE(step.updated);
         CHECK(step.index == 0);
-        CHECK(step.non_finite == "b (shard of rank 0)");
+        CHECK(step.non_finite == "b (mean over 2 ranks)");
     }
     for (const double value : kept) CHECK(value == 1.0);
+}
+
+TEST_CASE("a skipped step names the first rank whose loss was not finite, if there is one") {
+    std::vector<std::string> names(3);
+    run_ranks(3, [&](ThreadComm comm) {
+        Scripted model;
+        model.bad_loss = comm.rank() >= 1;
+        Trainer trainer{model, comm, zero<1>, Sgd{}};
+        const float bad = model.bad_loss ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
+        names[static_cast<std::size_t>(comm.rank())] = trainer.step(bad).non_finite;
+    });
+    for (const std::string& name : names) CHECK(name == "b (and the loss of rank 1)");
+    SelfComm comm;
+    Scripted model;
+    Trainer trainer{model, comm};
+    CHECK(trainer.step(std::numeric_limits<float>::infinity()).non_finite == "b");
 }
 
 TEST_CASE("so many skipped steps in a row end the run") {
@@ -170,8 +187,8 @@ TEST_CASE("so many skipped steps in a row end the run") {
                 Trainer trainer{model, comm, zero<2>, Sgd{}, SkipNonFinite{.most_in_a_row = 3}};
                 for (int i = 0; i < 5; ++i) trainer.step(std::numeric_limits<float>::infinity());
             }),
-        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (shard of rank "
-        "0), expected finite values; lower the "
+        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (mean over 2 "
+        "ranks), expected finite values; lower the "
         "learning rate, or look at the data");
 }
 

@@ -5,9 +5,11 @@
 /// Law: with equal policies, all stages and all communicators leave the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -145,7 +147,7 @@ public:
     /// order. What is frozen has no master: its values come in its own precision.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        std::vector<float> whole, owned_values;
+        std::vector<float> whole;
         for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
             const Bucket& bucket = layout_.buckets()[b];
             const std::span<E> owned = parameters_.owned(b);
@@ -282,7 +284,8 @@ private:
         return rates;
     }
 
-    /// Collective: names the first tensor that is not finite, in layout order, and its rank.
+    /// Collective: names the first tensor whose mean over ranks is not finite, in layout order.
+    /// Each rank's own gradient is gone by now; which loss was not finite is known.
     Step skip(Step step) {
         gradients_.settle();
         const double none = static_cast<double>(layout_.full_size());
@@ -300,12 +303,17 @@ private:
         });
         exchange_.mine()[0] = first;
         exchange_();
-        int rank = 0;
-        for (int r = 1; r < comm_.size(); ++r)
-            if (exchange_.of_rank(r)[0] < exchange_.of_rank(rank)[0]) rank = r;
-        const auto at = static_cast<std::size_t>(exchange_.of_rank(rank)[0]);
+        int bad_loss = -1;
+        for (int r = comm_.size(); r-- > 0;) {
+            first = std::min(first, exchange_.of_rank(r)[0]);
+            if (!is_finite(exchange_.of_rank(r)[layout_.buckets().size()])) bad_loss = r;
+        }
         step.skipped = true;
-        step.non_finite = name_at(at) + " (shard of rank " + std::to_string(rank) + ")";
+        step.non_finite = name_at(static_cast<std::size_t>(first));
+        if (bad_loss >= 0)
+            step.non_finite += " (and the loss of rank " + std::to_string(bad_loss) + ")";
+        else if (comm_.size() > 1)
+            step.non_finite += " (mean over " + std::to_string(comm_.size()) + " ranks)";
         ++skipped_;
         ++skipped_in_a_row_;
         require(skipped_in_a_row_ < options_.skip.most_in_a_row, Errc::numeric,
