@@ -126,16 +126,18 @@ public:
             [&](UnitObserver<Element>& observer) { return model_.evaluate(batch, observer); }));
     }
 
-    /// Collective. Calls visit(const Parameter&, std::span<const float>) on rank 0 for every
-    /// parameter in order, with its fp32 master. Gathers (W-1) shards of 4 bytes an element.
+    /// Collective. Calls visit(const Parameter&, std::size_t first, std::span<const float>) on rank
+    /// 0 for every parameter in order, with its fp32 master from element `first` on: 2^20 elements
+    /// at a time. Sends rank 0 (W-1)/W of 4 bytes an element.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        engine_.for_each_weight([&](std::size_t unit, std::size_t index, std::span<float> values) {
-            const Parameter& parameter = engine_.units()[unit].parameters[index];
-            if constexpr (!std::same_as<Element, float>)
-                if (!parameter.trainable) model_.fill(unit, index, 0, values);
-            visit(parameter, std::span<const float>{values});
-        });
+        engine_.for_each_weight(
+            [&](std::size_t unit, std::size_t index, std::size_t first, std::span<float> values) {
+                const Parameter& parameter = engine_.units()[unit].parameters[index];
+                if constexpr (!std::same_as<Element, float>)
+                    if (!parameter.trainable) model_.fill(unit, index, first, values);
+                visit(parameter, first, std::span<const float>{values});
+            });
     }
 
     /// Every arena of this rank in bytes.

@@ -69,9 +69,10 @@ void save_and_compare(const char* name, int ranks) {
         trainer.step(golden.batch());
         trainer.step(golden.batch("second."));
         zp::save_pretrained(trainer, folder / "out/model");
-        trainer.for_each_weight([&](const zp::Parameter& parameter, std::span<const float> values) {
-            master[parameter.name] = bits_of(values);
-        });
+        trainer.for_each_weight(
+            [&](const zp::Parameter& parameter, std::size_t, std::span<const float> values) {
+                master[parameter.name] = bits_of(values);
+            });
         losses[static_cast<std::size_t>(comm.rank())] = trainer.evaluate(golden.batch()).mean;
     });
     CHECK(stored_in(folder / "out/model") == master);

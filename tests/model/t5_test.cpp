@@ -100,7 +100,8 @@ TEST_CASE("T5 after ten clipped steps of AdamW has PyTorch's weights") {
             CHECK(done.gradient_norm == Approx(norms[step]).epsilon(tolerance));
         }
         std::size_t compared = 0;
-        trainer.for_each_weight([&](const zp::Parameter& parameter, std::span<const float> values) {
+        trainer.for_each_weight([&](const zp::Parameter& parameter, std::size_t,
+                                    std::span<const float> values) {
             CAPTURE(parameter.name);
             CHECK(relative_distance(values, golden.values("after." + parameter.name)) < tolerance);
             ++compared;

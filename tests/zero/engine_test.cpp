@@ -146,7 +146,7 @@ TEST_CASE(
         Trainer trainer{model, comm, zero<2>, Sgd{}, Buckets{1}};
         const float bad = comm.rank() == 1 ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
         steps[static_cast<std::size_t>(comm.rank())] = trainer.step(bad);
-        trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
+        trainer.for_each_weight([&](const Parameter&, std::size_t, std::span<const float> values) {
             kept.insert(kept.end(), values.begin(), values.end());
         });
         const Step next = trainer.step(1.0f);
@@ -243,7 +243,7 @@ TEST_CASE("a schedule whose rates mean nothing is told so before it changes a we
         trainer.step(1.0f);
         const std::string message = message_of([&] { trainer.step(1.0f); });
         CHECK(trainer.steps() == 1);
-        trainer.for_each_weight([](const Parameter&, std::span<const float> values) {
+        trainer.for_each_weight([](const Parameter&, std::size_t, std::span<const float> values) {
             for (const float value : values) CHECK(value == 0.5f);
         });
         return message;
@@ -484,21 +484,80 @@ TEST_CASE("optimizers are compared by what they do, not by the bytes of their co
     CHECK_THROWS_WITH(train(true), Catch::Matchers::Contains("what the optimizer does in step 1"));
 }
 
+namespace {
+
+/// Three parameters of a unit: less than a piece, just a piece, and more than two.
+struct Large {
+    using Element = Bf16;
+    using Device = Host;
+    static constexpr std::size_t piece = 1 << 20;
+    static constexpr std::size_t sizes[] = {1000, piece, 2 * piece + 5};
+
+    Host device() const { return {}; }
+    std::vector<Unit> units() const {
+        return {{"u", {{"a", {sizes[0]}}, {"b", {sizes[1]}}, {"c", {sizes[2]}}}}};
+    }
+    void fill(std::size_t, std::size_t parameter, std::size_t first, std::span<float> out) const {
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = static_cast<float>((parameter + 1) * 4'000'000 + first + i);
+    }
+};
+
+template <class S>
+void check_pieces(int world) {
+    std::vector<std::size_t> seen;  // parameter, first, size of each visit
+    std::size_t differ = 0;
+    std::vector<std::uint64_t> sent(static_cast<std::size_t>(world));
+    std::size_t shard = 0;
+    run_ranks(world, [&](ThreadComm comm) {
+        Large model;
+        Trainer trainer{model, comm, S{}, Sgd{}};
+        const std::uint64_t before = comm.bytes_sent();
+        trainer.for_each_weight(
+            [&](const Parameter& parameter, std::size_t first, std::span<const float> values) {
+                const auto index = static_cast<std::size_t>(parameter.name[0] - 'a');
+                seen.insert(seen.end(), {index, first, values.size()});
+                std::vector<float> expected(values.size());
+                model.fill(0, index, first, expected);
+                differ += !std::equal(values.begin(), values.end(), expected.begin());
+            });
+        sent[static_cast<std::size_t>(comm.rank())] = comm.bytes_sent() - before;
+        if (comm.rank() == 0) shard = trainer.engine().layout().buckets()[0].shard;
+    });
+    INFO("stage " << S::number << ", world " << world);
+    constexpr std::size_t piece = Large::piece;
+    CHECK(seen == std::vector<std::size_t>{0, 0, 1000, 1, 0, piece, 2, 0, piece, 2, piece, piece, 2,
+                                           2 * piece, 5});
+    CHECK(differ == 0);
+    CHECK(sent[0] == 0);
+    for (std::size_t r = 1; r < sent.size(); ++r) CHECK(sent[r] <= 4 * shard);
+}
+
+}  // namespace
+
+TEST_CASE("weights are visited in order and in pieces that do not depend on stage or ranks") {
+    check_pieces<Zero<0>>(2);
+    check_pieces<Zero<1>>(1);
+    check_pieces<Zero<2>>(3);
+    check_pieces<Zero<3>>(2);
+}
+
 TEST_CASE("a frozen tensor in bf16 is written with the values that it was read with") {
     Mlp<Bf16> model{13, 4, true};
     SelfComm comm;
     Trainer trainer{model, comm, zero<2>};
     const std::vector<Unit> units = model.units();
     std::size_t frozen = 0;
-    trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
-        for (std::size_t u = 0; u < units.size(); ++u)
-            for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
-                if (units[u].parameters[p].name != parameter.name) continue;
-                std::vector<float> given(values.size());
-                model.fill(u, p, 0, given);
-                CHECK(std::equal(values.begin(), values.end(), given.begin()));
-                frozen += !parameter.trainable;
-            }
-    });
+    trainer.for_each_weight(
+        [&](const Parameter& parameter, std::size_t, std::span<const float> values) {
+            for (std::size_t u = 0; u < units.size(); ++u)
+                for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
+                    if (units[u].parameters[p].name != parameter.name) continue;
+                    std::vector<float> given(values.size());
+                    model.fill(u, p, 0, given);
+                    CHECK(std::equal(values.begin(), values.end(), given.begin()));
+                    frozen += !parameter.trainable;
+                }
+        });
     CHECK(frozen == 3);
 }

@@ -86,7 +86,7 @@ std::pair<std::vector<float>, bool> weights_after(C& comm, Accumulation accumula
     std::vector<float> weights;
     if (calls >= 0 && !failed) return {weights, failed};
     for (const int end = 3 * accumulation.steps; done < end; ++done) step(done);
-    trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
+    trainer.for_each_weight([&](const Parameter&, std::size_t, std::span<const float> values) {
         weights.insert(weights.end(), values.begin(), values.end());
     });
     return {weights, failed};
@@ -193,7 +193,7 @@ void check_misuse() {
     CHECK(trainer.step("g5 g4 r4 g3 r3 g2 r2 g1 r1 g0 r0 r5 ").updated);
     // Ready in another order than opened.
     CHECK(trainer.step("g5 g4 r5 g3 r4 g2 r2 g1 r3 r1 g0 r0 ").updated);
-    trainer.for_each_weight([](const Parameter&, std::span<const float> values) {
+    trainer.for_each_weight([](const Parameter&, std::size_t, std::span<const float> values) {
         for (const float value : values) CHECK(value == -0.5f);
     });
 }

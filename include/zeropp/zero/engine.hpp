@@ -29,6 +29,9 @@ namespace zeropp {
 template <Element E, Device D, Communicator C, Stage S, Optimizer O>
 class Engine final : public UnitObserver<E> {
 public:
+    /// Elements of a parameter that `for_each_weight` holds at a time.
+    static constexpr std::size_t piece = std::size_t{1} << 20;
+
     Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
            const EngineOptions& options, std::size_t model_bytes = 0)
         : units_{std::move(units)},
@@ -142,26 +145,21 @@ public:
         return result;
     }
 
-    /// Collective: gathers the fp32 master bucket by bucket, (W-1) shards of 4 bytes an element
-    /// where the optimizer is sharded. Calls visit(unit, parameter, values) on rank 0, in layout
-    /// order. What is frozen has no master: its values come in its own precision.
+    /// Collective: sends rank 0 the fp32 master of every parameter in layout order, `piece`
+    /// elements at a time: (W-1)/W of 4 bytes an element where the optimizer is sharded. Calls
+    /// visit(unit, parameter, first, values) on rank 0 with elements `first` on of the parameter.
+    /// What is frozen has no master: its values come in its own precision.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        std::vector<float> whole;
-        for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
-            const Bucket& bucket = layout_.buckets()[b];
-            const std::span<E> owned = parameters_.owned(b);
-            whole.resize(bucket.padded);
-            const std::span<float> mine = std::span{whole}.subspan(first_owned(b), owned.size());
-            state_.get(b, 0, mine, owned);
-            if constexpr (S::shards_optimizer)
-                comm_.all_gather(std::as_bytes(mine), std::as_writable_bytes(std::span{whole}))
-                    .wait();
-            if (comm_.rank() != 0) continue;
-            for (const Segment& segment : bucket.segments)
-                visit(segment.unit, segment.parameter,
-                      std::span{whole}.subspan(segment.first, segment.size));
-        }
+        std::vector<float> values;
+        for (std::size_t b = 0; b < layout_.buckets().size(); ++b)
+            for (const Segment& segment : layout_.buckets()[b].segments)
+                for (std::size_t at = 0; at < segment.size; at += piece) {
+                    values.resize(std::min(piece, segment.size - at));
+                    gather(b, segment.first + at, values);
+                    if (comm_.rank() == 0)
+                        visit(segment.unit, segment.parameter, at, std::span{values});
+                }
     }
 
     /// Collective: the mean over all ranks' tokens.
@@ -221,6 +219,23 @@ private:
                 return other.table(O::slots, workspace()).total() + model_bytes;
             });
         return plan;
+    }
+
+    /// Elements `first` on of the bucket's master to rank 0, each from the rank that owns it.
+    void gather(std::size_t b, std::size_t first, std::span<float> values) {
+        const std::size_t shard = layout_.buckets()[b].shard, end = first + values.size();
+        const std::span<E> owned = parameters_.owned(b);
+        for (std::size_t at = first; at < end;) {
+            const std::size_t owner = S::shards_optimizer ? at / shard : 0;
+            const std::size_t next = S::shards_optimizer ? std::min(end, (owner + 1) * shard) : end;
+            const std::span<float> part = values.subspan(at - first, next - at);
+            const int from = static_cast<int>(owner);
+            if (comm_.rank() == from) state_.get(b, at - first_owned(b), part, owned);
+            if (from != 0 && comm_.rank() == from) comm_.send(std::as_bytes(part), 0).wait();
+            if (from != 0 && comm_.rank() == 0)
+                comm_.recv(std::as_writable_bytes(part), from).wait();
+            at = next;
+        }
     }
 
     Step update(Loss local) {
