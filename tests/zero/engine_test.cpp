@@ -99,16 +99,20 @@ TEST_CASE(
     const std::size_t world = 4;
     const Layout layout{{{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, world, 1};
     const double elements = static_cast<double>(layout.full_size());
-    const auto per_element = [&](StageFlags stage) {
-        const GradientPlan how{stage, DType::bf16, {}};
+    const auto per_element = [&](StageFlags stage, DType type = DType::bf16) {
+        const GradientPlan how{stage, type, {}};
         const StatePlan plan{layout, world, stage, how};
-        return static_cast<double>(plan.parameters + plan.gradients + plan.master + 2 * plan.slot) /
+        return static_cast<double>(plan.parameters + plan.gradients + plan.master.bytes +
+                                   2 * plan.slot) /
                elements;
     };
     CHECK(per_element(flags_of<Zero<0>>) == 14.0);
     CHECK(per_element(flags_of<Zero<1>>) == 4.0 + 10.0 / 4);
     CHECK(per_element(flags_of<Zero<2>>) == 2.0 + 12.0 / 4);
     CHECK(per_element(flags_of<Zero<3>>) == 14.0 / 4);
+    // In fp16 the master stands by itself; in fp32 the parameter is its own.
+    CHECK(per_element(flags_of<Zero<0>>, DType::fp16) == 16.0);
+    CHECK(per_element(flags_of<Zero<3>>, DType::fp32) == 16.0 / 4);
 }
 
 namespace {

@@ -66,3 +66,31 @@ TEST_CASE("an update in pieces is the update of the whole") {
     };
     CHECK(run({0, count}) == run({0, 1, 17, 64, 128, 130, 999, count}));
 }
+
+TEST_CASE("every element type takes the steps of fp32 through its master") {
+    const std::size_t count = 200;
+    const AdamW optimizer{.lr = 1e-2f};
+    const auto run = [&](auto tag) {
+        using E = decltype(tag);
+        using Part = typename Master<E>::Part;
+        std::vector<E> p(count);
+        std::vector<Part> part(count);
+        std::vector<float> m(count), v(count), g(count), master(count);
+        for (std::size_t i = 0; i < count; ++i) Master<E>::split(normal_at(1, 0, i), p[i], part[i]);
+        for (std::int64_t step = 1; step <= 5; ++step) {
+            for (std::size_t i = 0; i < count; ++i)
+                g[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
+            update_elements<AdamW, E, float>(
+                optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f, count,
+                p.data(), part.data(), g.data(), {m.data(), v.data()});
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            master[i] = Master<E>::join(p[i], part[i]);
+            CHECK(static_cast<float>(p[i]) == static_cast<float>(published<E>(master[i])));
+        }
+        return master;
+    };
+    const std::vector<float> expected = run(float{});
+    CHECK(run(Bf16{}) == expected);
+    CHECK(run(Half{}) == expected);
+}

@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/arena.hpp>
@@ -62,12 +63,13 @@ struct StatePlan {
     static constexpr std::size_t rotating = 2;   ///< staging and gather buffers
     static constexpr std::size_t in_flight = 2;  ///< reductions at once
 
-    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, master = 0, slot = 0,
-                exchange = 0;
+    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, slot = 0, exchange = 0;
+    MasterRow master;                 ///< of all elements that this rank updates
     std::size_t largest_bucket = 0;   ///< elements, padded, of the buckets that rotate
     std::size_t largest_reduced = 0;  ///< elements, padded, of the trainable buckets
 
-    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan) {
+    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan)
+        : master{master_row(plan.element).name} {
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
         for (const Bucket& bucket : layout.buckets()) {
@@ -80,7 +82,7 @@ struct StatePlan {
             if (!bucket.trainable) continue;
             largest_reduced = std::max(largest_reduced, bucket.padded);
             gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
-            if (plan.element != DType::fp32) master += rounded(owned * sizeof(std::uint16_t));
+            master.bytes += rounded(owned * master_row(plan.element).bytes);
             slot += rounded(owned * sizeof(float));
             if (!plan.in_place && bucket.resident)
                 staging += staging_bytes(bucket.padded, bucket.shard, plan);
@@ -118,7 +120,7 @@ struct StatePlan {
         if (gathered != 0) rows.add("gathered parameters", gathered);
         rows.add("gradients", gradients);
         if (staging != 0) rows.add("gradient staging", staging);
-        if (master != 0) rows.add("master remainder", master);
+        if (master.bytes != 0) rows.add(std::string{master.name}, master.bytes);
         for (const std::string_view name : slot_names) rows.add(std::string{name}, slot);
         rows.add("communication", exchange + workspace);
         return rows;

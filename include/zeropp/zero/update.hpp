@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 
 #include <zeropp/core/master_split.hpp>
@@ -87,17 +86,18 @@ double sum_of_squares(const Bucket& bucket, std::size_t first, std::span<const G
     return total;
 }
 
-/// One fused pass: unscale, clip, update, cast. `remainder` is null for fp32 parameters, which are
-/// their own master.
+/// One fused pass: unscale, clip, update, cast. `master` is null for fp32 parameters, which are
+/// their own.
 template <Optimizer O, Element E, Element G, class Constants>
 void update_elements(const Constants& constants, float scale, std::size_t count, E* parameter,
-                     std::uint16_t* remainder, const G* gradient,
+                     typename Master<E>::Part* master, const G* gradient,
                      std::array<float*, O::slots.size()> slots) {
     constexpr std::size_t slot_count = O::slots.size();
+    constexpr bool keeps_master = Master<E>::row.bytes != 0;
     vectorized([=]() ZEROPP_INLINE {
         const Constants c = constants;
         E* const __restrict p = parameter;
-        std::uint16_t* const __restrict low = remainder;
+        auto* const __restrict parts = master;
         const G* const __restrict g = gradient;
         float* const __restrict s0 =
             slot_count > 0 ? slots[0 % std::max<std::size_t>(1, slot_count)] : nullptr;
@@ -108,16 +108,12 @@ void update_elements(const Constants& constants, float scale, std::size_t count,
             std::array<float, slot_count> s;
             if constexpr (slot_count > 0) s[0] = s0[i];
             if constexpr (slot_count > 1) s[1] = s1[i];
-            float master;
-            if constexpr (std::same_as<E, float>)
-                master = p[i];
-            else
-                master = MasterSplit::join(p[i], low[i]);
-            master = O::update(c, master, static_cast<float>(g[i]) * scale, s);
-            if constexpr (std::same_as<E, float>)
-                p[i] = master;
-            else
-                MasterSplit::split(master, p[i], low[i]);
+            typename Master<E>::Part part{};
+            if constexpr (keeps_master) part = parts[i];
+            const float value =
+                O::update(c, Master<E>::join(p[i], part), static_cast<float>(g[i]) * scale, s);
+            Master<E>::split(value, p[i], part);
+            if constexpr (keeps_master) parts[i] = part;
             if constexpr (slot_count > 0) s0[i] = s[0];
             if constexpr (slot_count > 1) s1[i] = s[1];
         };
