@@ -101,9 +101,9 @@ TEST_CASE(
     const double elements = static_cast<double>(layout.full_size());
     const auto per_element = [&](StageFlags stage, DType type = DType::bf16) {
         const GradientPlan how{stage, type, {}};
-        const StatePlan plan{layout, world, stage, how};
+        const StatePlan plan{layout, world, stage, how, AdamW::slots};
         return static_cast<double>(plan.parameters + plan.gradients + plan.master.bytes +
-                                   2 * plan.slot) /
+                                   plan.slots[0].bytes + plan.slots[1].bytes) /
                elements;
     };
     CHECK(per_element(flags_of<Zero<0>>) == 14.0);
@@ -459,7 +459,7 @@ struct Padded {
         double lr;
     };
     static constexpr std::string_view name = "padded";
-    static constexpr std::array<std::string_view, 0> slots{};
+    static constexpr std::array<Slot, 0> slots{};
     Rates rates() const { return {.lr = lr}; }
     Constants constants(StepContext now) const {
         Constants constants;

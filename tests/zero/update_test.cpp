@@ -10,6 +10,14 @@
 
 using namespace zeropp;
 
+namespace {
+
+std::byte* bytes_of(std::vector<float>& slot) {
+    return std::as_writable_bytes(std::span{slot}).data();
+}
+
+}  // namespace
+
 TEST_CASE("a master survives its split into 16 and 16 bits") {
     const auto survives = [](std::uint32_t bits) {
         const auto master = std::bit_cast<float>(bits);
@@ -56,9 +64,9 @@ TEST_CASE("an update in pieces is the update of the whole") {
             v[i] = std::abs(normal_at(1, 3, i));
         for (std::size_t c = 0; c + 1 < cuts.size(); ++c) {
             const std::size_t at = cuts[c];
-            update_elements<AdamW, float, float>(constants, 0.5f, cuts[c + 1] - at, p.data() + at,
-                                                 nullptr, g.data() + at,
-                                                 {m.data() + at, v.data() + at});
+            update_elements<AdamW, float, float>(
+                constants, 0.5f, cuts[c + 1] - at, p.data() + at, nullptr, g.data() + at,
+                {bytes_of(m) + at * sizeof(float), bytes_of(v) + at * sizeof(float)});
         }
         p.insert(p.end(), m.begin(), m.end());
         p.insert(p.end(), v.begin(), v.end());
@@ -82,7 +90,7 @@ TEST_CASE("every element type takes the steps of fp32 through its master") {
                 g[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
             update_elements<AdamW, E, float>(
                 optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f, count,
-                p.data(), part.data(), g.data(), {m.data(), v.data()});
+                p.data(), part.data(), g.data(), {bytes_of(m), bytes_of(v)});
         }
         for (std::size_t i = 0; i < count; ++i) {
             master[i] = Master<E>::join(p[i], part[i]);

@@ -41,7 +41,7 @@ public:
           schedule_{std::move(schedule)},
           layout_{units_, static_cast<std::size_t>(comm.size()), options.buckets.elements},
           how_{flags_of<S>, dtype_of<E>, options},
-          state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_},
+          state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_, O::slots},
           plan_{checked_plan(model_bytes)},
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
@@ -211,13 +211,14 @@ private:
 
     /// `model_bytes`: what the model allocates beside it.
     MemoryPlan checked_plan(std::size_t model_bytes) const {
-        MemoryPlan plan = state_plan_.table(O::slots, workspace());
-        require_within(
-            options_.memory, comm_.rank(), plan.total() + model_bytes, [&](StageFlags stage) {
-                const GradientPlan how{stage, dtype_of<E>, options_};
-                const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), stage, how};
-                return other.table(O::slots, workspace()).total() + model_bytes;
-            });
+        MemoryPlan plan = state_plan_.table(workspace());
+        require_within(options_.memory, comm_.rank(), plan.total() + model_bytes,
+                       [&](StageFlags stage) {
+                           const GradientPlan how{stage, dtype_of<E>, options_};
+                           const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()),
+                                                 stage, how, O::slots};
+                           return other.table(workspace()).total() + model_bytes;
+                       });
         return plan;
     }
 

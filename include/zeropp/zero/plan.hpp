@@ -3,11 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include <zeropp/core/master_split.hpp>
@@ -58,18 +56,26 @@ struct GradientPlan {
     }
 };
 
+/// Bytes that so many elements take in a slot.
+constexpr std::size_t slot_bytes(SlotFormat format, std::size_t elements) {
+    return elements * (format == SlotFormat::float32 ? sizeof(float) : sizeof(Bf16));
+}
+
 /// Bytes of each arena, and of the buffers that rotate inside them.
 struct StatePlan {
     static constexpr std::size_t rotating = 2;   ///< staging and gather buffers
     static constexpr std::size_t in_flight = 2;  ///< reductions at once
 
-    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, slot = 0, exchange = 0;
-    MasterRow master;                 ///< of all elements that this rank updates
-    std::size_t largest_bucket = 0;   ///< elements, padded, of the buckets that rotate
-    std::size_t largest_reduced = 0;  ///< elements, padded, of the trainable buckets
+    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, exchange = 0;
+    MasterRow master;                    ///< of all elements that this rank updates
+    std::vector<MemoryPlan::Row> slots;  ///< in the optimizer's order
+    std::size_t largest_bucket = 0;      ///< elements, padded, of the buckets that rotate
+    std::size_t largest_reduced = 0;     ///< elements, padded, of the trainable buckets
 
-    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan)
+    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan,
+              std::span<const Slot> optimizer)
         : master{master_row(plan.element).name} {
+        for (const Slot& slot : optimizer) slots.push_back({std::string{slot.name}, 0});
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
         for (const Bucket& bucket : layout.buckets()) {
@@ -83,7 +89,8 @@ struct StatePlan {
             largest_reduced = std::max(largest_reduced, bucket.padded);
             gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
             master.bytes += rounded(owned * master_row(plan.element).bytes);
-            slot += rounded(owned * sizeof(float));
+            for (std::size_t s = 0; s < slots.size(); ++s)
+                slots[s].bytes += rounded(slot_bytes(optimizer[s].format, owned));
             if (!plan.in_place && bucket.resident)
                 staging += staging_bytes(bucket.padded, bucket.shard, plan);
         }
@@ -114,14 +121,14 @@ struct StatePlan {
         return most;
     }
 
-    MemoryPlan table(std::span<const std::string_view> slot_names, std::size_t workspace) const {
+    MemoryPlan table(std::size_t workspace) const {
         MemoryPlan rows;
         rows.add("parameters", parameters);
         if (gathered != 0) rows.add("gathered parameters", gathered);
         rows.add("gradients", gradients);
         if (staging != 0) rows.add("gradient staging", staging);
         if (master.bytes != 0) rows.add(std::string{master.name}, master.bytes);
-        for (const std::string_view name : slot_names) rows.add(std::string{name}, slot);
+        for (const MemoryPlan::Row& slot : slots) rows.add(slot.name, slot.bytes);
         rows.add("communication", exchange + workspace);
         return rows;
     }

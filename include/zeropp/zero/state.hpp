@@ -24,14 +24,15 @@ public:
         : layout_{layout},
           master_memory_{std::string{plan.master.name}, plan.master.bytes, device} {
         for (std::size_t s = 0; s < O::slots.size(); ++s)
-            slot_memory_[s] = Arena<D>{std::string{O::slots[s]}, plan.slot, device};
+            slot_memory_[s] = Arena<D>{plan.slots[s].name, plan.slots[s].bytes, device};
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
             if (bucket.trainable) {
                 const std::size_t owned = sharded ? bucket.shard : bucket.padded;
                 if (keeps_master) home.master = master_memory_.template take<Part>(owned);
                 for (std::size_t s = 0; s < O::slots.size(); ++s)
-                    home.slots[s] = slot_memory_[s].template take<float>(owned);
+                    home.slots[s] = slot_memory_[s].template take<std::byte>(
+                        slot_bytes(O::slots[s].format, owned));
             }
             homes_.push_back(home);
         }
@@ -62,17 +63,17 @@ public:
     void update(std::size_t bucket, std::size_t first, const Constants& constants, float scale,
                 std::span<E> parameters, std::span<const G> gradients) {
         Home& home = homes_[bucket];
-        for_each_trainable_run(layout_.buckets()[bucket], first, first + parameters.size(),
-                               [&](std::size_t begin, std::size_t count) {
-                                   const std::size_t at = begin - first;
-                                   std::array<float*, O::slots.size()> slots;
-                                   for (std::size_t s = 0; s < slots.size(); ++s)
-                                       slots[s] = home.slots[s].data() + at;
-                                   update_elements<O>(
-                                       constants, scale, count, parameters.data() + at,
-                                       keeps_master ? home.master.data() + at : nullptr,
-                                       gradients.data() + at, slots);
-                               });
+        for_each_trainable_run(
+            layout_.buckets()[bucket], first, first + parameters.size(),
+            [&](std::size_t begin, std::size_t count) {
+                const std::size_t at = begin - first;
+                std::array<std::byte*, O::slots.size()> slots;
+                for (std::size_t s = 0; s < slots.size(); ++s)
+                    slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
+                update_elements<O>(constants, scale, count, parameters.data() + at,
+                                   keeps_master ? home.master.data() + at : nullptr,
+                                   gradients.data() + at, slots);
+            });
     }
 
     std::size_t bytes_used() const {
@@ -89,7 +90,7 @@ public:
 private:
     struct Home {
         std::span<Part> master;
-        std::array<std::span<float>, O::slots.size()> slots;
+        std::array<std::span<std::byte>, O::slots.size()> slots;
     };
 
     const Layout& layout_;

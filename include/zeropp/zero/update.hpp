@@ -6,6 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <type_traits>
+#include <utility>
 
 #include <zeropp/core/master_split.hpp>
 #include <zeropp/core/precision.hpp>
@@ -86,36 +88,32 @@ double sum_of_squares(const Bucket& bucket, std::size_t first, std::span<const G
     return total;
 }
 
+/// What slot N of an optimizer is stored as.
+template <Optimizer O, std::size_t N>
+using SlotElement = std::conditional_t<O::slots[N].format == SlotFormat::float32, float, Bf16>;
+
 /// One fused pass: unscale, clip, update, cast. `master` is null for fp32 parameters, which are
-/// their own.
+/// their own; slot N is an array of `SlotElement<O, N>`.
 template <Optimizer O, Element E, Element G, class Constants>
 void update_elements(const Constants& constants, float scale, std::size_t count, E* parameter,
                      typename Master<E>::Part* master, const G* gradient,
-                     std::array<float*, O::slots.size()> slots) {
-    constexpr std::size_t slot_count = O::slots.size();
+                     std::array<std::byte*, O::slots.size()> slots) {
     constexpr bool keeps_master = Master<E>::row.bytes != 0;
-    vectorized([=]() ZEROPP_INLINE {
+    const auto with_slots = [=]<std::size_t... N>(std::index_sequence<N...>) ZEROPP_INLINE {
         const Constants c = constants;
-        E* const __restrict p = parameter;
-        auto* const __restrict parts = master;
-        const G* const __restrict g = gradient;
-        float* const __restrict s0 =
-            slot_count > 0 ? slots[0 % std::max<std::size_t>(1, slot_count)] : nullptr;
-        float* const __restrict s1 =
-            slot_count > 1 ? slots[1 % std::max<std::size_t>(1, slot_count)] : nullptr;
-        static_assert(slot_count <= 2, "zeropp: an optimizer has at most two slots");
+        E* const p = parameter;
+        auto* const parts = master;
+        const G* const g = gradient;
         const auto update_one = [=](std::size_t i) ZEROPP_INLINE {
-            std::array<float, slot_count> s;
-            if constexpr (slot_count > 0) s[0] = s0[i];
-            if constexpr (slot_count > 1) s[1] = s1[i];
+            std::array<float, sizeof...(N)> s{
+                static_cast<float>(reinterpret_cast<const SlotElement<O, N>*>(slots[N])[i])...};
             typename Master<E>::Part part{};
             if constexpr (keeps_master) part = parts[i];
             const float value =
                 O::update(c, Master<E>::join(p[i], part), static_cast<float>(g[i]) * scale, s);
             Master<E>::split(value, p[i], part);
             if constexpr (keeps_master) parts[i] = part;
-            if constexpr (slot_count > 0) s0[i] = s[0];
-            if constexpr (slot_count > 1) s1[i] = s[1];
+            ((reinterpret_cast<SlotElement<O, N>*>(slots[N])[i] = SlotElement<O, N>(s[N])), ...);
         };
         // Blocks of a fixed count: at -O2 compilers vectorise no other loop.
         std::size_t first = 0;
@@ -124,7 +122,8 @@ void update_elements(const Constants& constants, float scale, std::size_t count,
             for (std::size_t i = 0; i < 64; ++i) update_one(first + i);
         }
         for (; first < count; ++first) update_one(first);
-    });
+    };
+    vectorized([=]() ZEROPP_INLINE { with_slots(std::make_index_sequence<O::slots.size()>{}); });
 }
 
 }  // namespace zeropp
