@@ -210,15 +210,7 @@ private:
             fields.add("what the optimizer does in step " + std::to_string(step) + " (its hash)",
                        probed(optimizer.constants({.index = step, .rates = rates})));
         }
-        fields.add("gradient clipping", options.clip.max_norm);
-        fields.add("gradient accumulation", options.accumulation.steps);
-        fields.add("reduction", static_cast<int>(options.accumulation.reduce));
-        fields.add("skipped steps in a row", options.skip.most_in_a_row);
-        fields.add("memory limit", options.memory.bytes);
-        fields.add("gradient type", options.gradients.type
-                                        ? std::string{name_of(*options.gradients.type)}
-                                        : "by precision");
-        fields.add("bucket elements", options.buckets.elements);
+        options.describe(fields);
         fields.add("instruction set", std::string{name_of(instruction_set())});
         const std::vector<Unit> units = model.units();
         for (const Unit& unit : units)

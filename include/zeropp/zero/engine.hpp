@@ -39,7 +39,7 @@ public:
           options_{options},
           optimizer_{optimizer},
           schedule_{std::move(schedule)},
-          layout_{units_, static_cast<std::size_t>(comm.size()), options.buckets.elements},
+          layout_{units_, static_cast<std::size_t>(comm.size()), options.get<Buckets>().elements},
           how_{flags_of<S>, dtype_of<E>, options},
           state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_, O::slots},
           plan_{checked_plan(model_bytes)},
@@ -212,7 +212,7 @@ private:
     /// `model_bytes`: what the model allocates beside it.
     MemoryPlan checked_plan(std::size_t model_bytes) const {
         MemoryPlan plan = state_plan_.table(workspace());
-        require_within(options_.memory, comm_.rank(), plan.total() + model_bytes,
+        require_within(options_.get<MemoryLimit>(), comm_.rank(), plan.total() + model_bytes,
                        [&](StageFlags stage) {
                            const GradientPlan how{stage, dtype_of<E>, options_};
                            const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()),
@@ -271,8 +271,8 @@ private:
         skipped_in_a_row_ = 0;
 
         float scale = 1;
-        if (options_.clip.max_norm > 0) {
-            const double ratio = (step.gradient_norm + 1e-6) / options_.clip.max_norm;
+        if (const float most = options_.get<ClipNorm>().max_norm; most > 0) {
+            const double ratio = (step.gradient_norm + 1e-6) / most;
             if (ratio > 1) scale = static_cast<float>(1.0 / ratio);
         }
         const StepContext now{.index = ++index_, .rates = step.rates};
@@ -332,7 +332,7 @@ private:
             step.non_finite += " (mean over " + std::to_string(comm_.size()) + " ranks)";
         ++skipped_;
         ++skipped_in_a_row_;
-        require(skipped_in_a_row_ < options_.skip.most_in_a_row, Errc::numeric,
+        require(skipped_in_a_row_ < options_.get<SkipNonFinite>().most_in_a_row, Errc::numeric,
                 "Trainer: gradients were not finite in ", skipped_in_a_row_,
                 " steps in a row, first in ", step.non_finite,
                 ", expected finite values; lower the learning rate, or look at the data");

@@ -39,14 +39,12 @@ struct GradientPlan {
 
     GradientPlan() = default;
     GradientPlan(StageFlags stage, DType element_type, const EngineOptions& options)
-        : element{element_type}, micro_steps{options.accumulation.steps} {
-        require(micro_steps >= 1, Errc::config, "Accumulation: steps is ", micro_steps,
-                ", expected at least 1");
-        type = options.gradients.type.value_or(micro_steps == 1 ? element : DType::fp32);
+        : element{element_type}, micro_steps{options.get<Accumulation>().steps} {
+        type = options.get<Gradients>().type.value_or(micro_steps == 1 ? element : DType::fp32);
         require(type == element || type == DType::fp32, Errc::config, "Gradients: type is ",
                 name_of(type), ", expected fp32 or the element type ", name_of(element));
         using Reduce = Accumulation::Reduce;
-        const Reduce reduce = options.accumulation.reduce;
+        const Reduce reduce = options.get<Accumulation>().reduce;
         const bool wants_every = reduce == Reduce::by_stage ? stage.shards_gradients
                                                             : reduce == Reduce::every_micro_step;
         every = micro_steps > 1 && wants_every;
