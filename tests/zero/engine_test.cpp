@@ -26,7 +26,7 @@ std::uint64_t exchange_bytes(const Layout& layout, std::uint64_t world) {
 template <int N, class E>
 void bytes_follow_the_formula(Settings settings, std::uint64_t reductions, std::uint64_t gathers) {
     const auto world = static_cast<std::uint64_t>(settings.world);
-    const Layout layout{Mlp<E>{settings.width}.units(), world, settings.bucket};
+    const Layout layout{Mlp<E>{settings.width}.units(), {.shard = world}, settings.bucket};
     std::uint64_t resident = 0;
     for (const Bucket& bucket : layout.buckets()) resident += bucket.resident ? bucket.padded : 0;
     const std::uint64_t share = layout.full_size() * (world - 1) / world;
@@ -97,11 +97,12 @@ TEST_CASE(
     "state bytes of Adam are those of the table: 14, 4 + 10/N, 2 + 12/N and 14/N an element in "
     "bf16") {
     const std::size_t world = 4;
-    const Layout layout{{{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, world, 1};
+    const Layout layout{
+        {{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, {.shard = world}, 1};
     const double elements = static_cast<double>(layout.full_size());
     const auto per_element = [&](StageFlags stage, DType type = DType::bf16) {
         const GradientPlan how{stage, type, {}};
-        const StatePlan plan{layout, world, stage, how, AdamW::slots};
+        const StatePlan plan{layout, stage, how, AdamW::slots};
         return static_cast<double>(plan.parameters + plan.gradients + plan.master.bytes +
                                    plan.slots[0].bytes + plan.slots[1].bytes) /
                elements;

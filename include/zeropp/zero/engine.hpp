@@ -39,9 +39,10 @@ public:
           options_{options},
           optimizer_{optimizer},
           schedule_{std::move(schedule)},
-          layout_{units_, static_cast<std::size_t>(comm.size()), options.get<Buckets>().elements},
+          layout_{units_, Topology{.shard = static_cast<std::size_t>(comm.size())},
+                  options.get<Buckets>().elements},
           how_{flags_of<S>, dtype_of<E>, options},
-          state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_, O::slots},
+          state_plan_{layout_, flags_of<S>, how_, O::slots},
           plan_{checked_plan(model_bytes)},
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
@@ -215,8 +216,7 @@ private:
         require_within(options_.get<MemoryLimit>(), comm_.rank(), plan.total() + model_bytes,
                        [&](StageFlags stage) {
                            const GradientPlan how{stage, dtype_of<E>, options_};
-                           const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()),
-                                                 stage, how, O::slots};
+                           const StatePlan other{layout_, stage, how, O::slots};
                            return other.table(workspace()).total() + model_bytes;
                        });
         return plan;

@@ -70,10 +70,11 @@ struct StatePlan {
     std::size_t largest_bucket = 0;      ///< elements, padded, of the buckets that rotate
     std::size_t largest_reduced = 0;     ///< elements, padded, of the trainable buckets
 
-    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan,
+    StatePlan(const Layout& layout, StageFlags stage, const GradientPlan& plan,
               std::span<const Slot> optimizer)
         : master{master_row(plan.element).name} {
         for (const Slot& slot : optimizer) slots.push_back({std::string{slot.name}, 0});
+        const std::size_t ranks = layout.topology().shard;
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
         for (const Bucket& bucket : layout.buckets()) {
