@@ -119,7 +119,7 @@ public:
         return step;
     }
 
-    /// Collective. The mean loss over all ranks' tokens, without gradients.
+    /// Collective. The loss over all ranks' tokens, without gradients.
     template <class Batch>
     requires EvaluableOn<M, Batch> Loss evaluate(const Batch& batch) {
         return engine_.combine(engine_.observe(

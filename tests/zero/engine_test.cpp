@@ -133,7 +133,7 @@ struct Scripted {
             std::fill(to.begin(), to.end(), u == 1 ? value : 1.0f);
             if (forget != u) observer.ready(u);
         }
-        return {.mean = bad_loss ? std::numeric_limits<double>::quiet_NaN() : 1, .tokens = 1};
+        return {.sum = bad_loss ? std::numeric_limits<double>::quiet_NaN() : 1, .tokens = 1};
     }
     std::size_t forget = 9;
     bool bad_loss = false;
@@ -419,7 +419,7 @@ struct Five {
             observer.ready(u);
             observer.release(u);
         }
-        return {.mean = 1, .tokens = 1};
+        return {.sum = 1, .tokens = 1};
     }
     std::size_t activation_bytes() const { return 1'000'000; }
 };

@@ -108,10 +108,13 @@ protected:
     ~UnitObserver() = default;
 };
 
-/// What a run measured: the mean over `tokens` counted labels.
+/// What a run measured over `tokens` counted labels.
 struct Loss {
-    double mean = 0;
+    double sum = 0;
     std::int64_t tokens = 0;
+
+    /// 0 of none.
+    double mean() const noexcept { return tokens == 0 ? 0 : sum / static_cast<double>(tokens); }
 };
 
 // clang-format off

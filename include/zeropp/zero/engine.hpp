@@ -126,11 +126,11 @@ public:
     Step end_micro_step(Loss loss) {
         gradients_.finish_micro_step();
         parameters_.end_pass();
-        loss_ += loss.mean / how_.micro_steps;
+        loss_ += loss.mean() / how_.micro_steps;
         tokens_ += loss.tokens;
-        Step step{.index = index_, .loss = loss.mean, .tokens = loss.tokens};
+        Step step{.index = index_, .loss = loss.mean(), .tokens = loss.tokens};
         if (++micro_ == how_.micro_steps) {
-            step = update({.mean = std::exchange(loss_, 0), .tokens = std::exchange(tokens_, 0)});
+            step = update(std::exchange(loss_, 0), std::exchange(tokens_, 0));
             micro_ = 0;
         }
         open_ = false;
@@ -163,9 +163,9 @@ public:
                 }
     }
 
-    /// Collective: the mean over all ranks' tokens.
+    /// Collective: over all ranks' tokens.
     Loss combine(Loss loss) {
-        exchange_.mine()[0] = loss.mean * static_cast<double>(loss.tokens);
+        exchange_.mine()[0] = loss.sum;
         exchange_.mine()[1] = static_cast<double>(loss.tokens);
         exchange_();
         double sum = 0, tokens = 0;
@@ -173,7 +173,7 @@ public:
             sum += exchange_.of_rank(r)[0];
             tokens += exchange_.of_rank(r)[1];
         }
-        return {.mean = tokens > 0 ? sum / tokens : 0, .tokens = static_cast<std::int64_t>(tokens)};
+        return {.sum = sum, .tokens = static_cast<std::int64_t>(tokens)};
     }
 
     /// Waits until every started operation of this rank is done.
@@ -239,7 +239,8 @@ private:
         }
     }
 
-    Step update(Loss local) {
+    /// `local_loss`: the mean of the micro-steps' means.
+    Step update(double local_loss, std::int64_t local_tokens) {
         const std::size_t buckets = layout_.buckets().size();
         const std::span<double> mine = exchange_.mine();
         gradients_.typed([&](auto tag) {
@@ -251,8 +252,8 @@ private:
                                            : 0;
             }
         });
-        mine[buckets] = local.mean;
-        mine[buckets + 1] = static_cast<double>(local.tokens);
+        mine[buckets] = local_loss;
+        mine[buckets + 1] = static_cast<double>(local_tokens);
         exchange_();
 
         Step step{.index = index_};
