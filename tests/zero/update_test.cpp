@@ -48,7 +48,7 @@ TEST_CASE("the sum of squares is that of the elements, whatever the length") {
             values[i] = normal_at(3, 0, i);
             expected += static_cast<double>(values[i]) * values[i];
         }
-        CHECK(sum_of_squares(std::span<const float>{values}) ==
+        CHECK(sum_of_squares(Host{}, std::span<const float>{values}) ==
               Approx(expected).epsilon(1e-13));  // order of a double sum
     }
 }
@@ -65,7 +65,7 @@ TEST_CASE("an update in pieces is the update of the whole") {
         for (std::size_t c = 0; c + 1 < cuts.size(); ++c) {
             const std::size_t at = cuts[c];
             update_elements<AdamW, float, float>(
-                constants, 0.5f, cuts[c + 1] - at, p.data() + at, nullptr, g.data() + at,
+                Host{}, constants, 0.5f, cuts[c + 1] - at, p.data() + at, nullptr, g.data() + at,
                 {bytes_of(m) + at * sizeof(float), bytes_of(v) + at * sizeof(float)});
         }
         p.insert(p.end(), m.begin(), m.end());
@@ -89,8 +89,8 @@ TEST_CASE("every element type takes the steps of fp32 through its master") {
             for (std::size_t i = 0; i < count; ++i)
                 g[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
             update_elements<AdamW, E, float>(
-                optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f, count,
-                p.data(), part.data(), g.data(), {bytes_of(m), bytes_of(v)});
+                Host{}, optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f,
+                count, p.data(), part.data(), g.data(), {bytes_of(m), bytes_of(v)});
         }
         for (std::size_t i = 0; i < count; ++i) {
             master[i] = Master<E>::join(p[i], part[i]);

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include <zeropp/comm/concepts.hpp>
-#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/schedule.hpp>
@@ -36,6 +35,7 @@ public:
            const EngineOptions& options, std::size_t model_bytes = 0)
         : units_{std::move(units)},
           comm_{comm},
+          device_{device},
           options_{options},
           optimizer_{optimizer},
           schedule_{std::move(schedule)},
@@ -96,8 +96,8 @@ public:
                     if (at >= owned_first && at < owned_first + owned.size()) {
                         state_.set(b, at - owned_first, chunk, owned);
                     } else {
-                        for (std::size_t i = 0; i < count; ++i)
-                            stored[at - stored_first + i] = published<E>(chunk[i]);
+                        set_masters<E>(device_, chunk, stored.subspan(at - stored_first, count),
+                                       {});
                     }
                     at += count;
                 }
@@ -247,7 +247,7 @@ private:
             using G = decltype(tag);
             for (std::size_t b = 0; b < buckets; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
-                mine[b] = bucket.trainable ? sum_of_squares<G>(bucket, first_of_shard(b),
+                mine[b] = bucket.trainable ? sum_of_squares<G>(device_, bucket, first_of_shard(b),
                                                                gradients_.template shard<G>(b))
                                            : 0;
             }
@@ -312,10 +312,10 @@ private:
             for (std::size_t b = 0; b < layout_.buckets().size() && first == none; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
                 if (!bucket.trainable) continue;
-                const std::span<G> shard = gradients_.template shard<G>(b);
-                for (std::size_t i = 0; i < shard.size() && first == none; ++i)
-                    if (!is_finite(static_cast<float>(shard[i])))
-                        first = static_cast<double>(bucket.full_offset + first_of_shard(b) + i);
+                const std::span<const G> shard = gradients_.template shard<G>(b);
+                const std::size_t at = first_not_finite<G>(device_, shard);
+                if (at < shard.size())
+                    first = static_cast<double>(bucket.full_offset + first_of_shard(b) + at);
             }
         });
         exchange_.mine()[0] = first;
@@ -349,6 +349,7 @@ private:
 
     std::vector<Unit> units_;
     C& comm_;
+    D device_;
     EngineOptions options_;
     O optimizer_;
     AnySchedule schedule_;

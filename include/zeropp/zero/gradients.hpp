@@ -30,6 +30,7 @@ public:
         : layout_{layout},
           comm_{comm},
           how_{how},
+          device_{device},
           memory_{"gradients", plan.gradients, device},
           staging_memory_{"gradient staging", plan.staging, device},
           units_(layout.units()) {
@@ -82,7 +83,8 @@ public:
             Slot& slot = slots_[static_cast<std::size_t>(home.slot)];
             slot.is_free = false;
             for_each_gap(bucket, [&](std::size_t first, std::size_t count) {
-                std::fill_n(slot.wire.data() + first, count, E{});
+                device_.fill_zero(std::as_writable_bytes(slot.wire.subspan(first, count)).data(),
+                                  count * sizeof(E));
             });
         }
         return slots_[static_cast<std::size_t>(home.slot)].wire.subspan(
@@ -107,8 +109,8 @@ public:
             typed([&](auto tag) {
                 using G = decltype(tag);
                 const std::span<G> sum = as<G>(home.values);
-                accumulate<E, G>(wire, sum, micro_ == 0);
-                if (is_last()) round_to<G, E>(sum, wire);
+                accumulate<E, G>(device_, wire, sum, micro_ == 0);
+                if (is_last()) round_to<G, E>(device_, sum, wire);
             });
             if (!is_last()) {
                 free_slot(home);
@@ -236,7 +238,8 @@ private:
         if (adds())
             typed([&](auto tag) {
                 using G = decltype(tag);
-                accumulate<G, G>(reduced<G>(flying.bucket), shard<G>(flying.bucket), false);
+                accumulate<G, G>(device_, reduced<G>(flying.bucket), shard<G>(flying.bucket),
+                                 false);
             });
         free_slot(home);
         home.done = true;
@@ -249,6 +252,7 @@ private:
     const Layout& layout_;
     C& comm_;
     GradientPlan how_;
+    D device_;
     Arena<D> memory_, staging_memory_;
     std::vector<Slot> slots_;  ///< those that rotate, then the buckets' own
     std::size_t rotating_ = 0;

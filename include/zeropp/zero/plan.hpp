@@ -15,6 +15,7 @@
 #include <zeropp/device/host.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/options.hpp>
+#include <zeropp/zero/slots.hpp>
 #include <zeropp/zero/stage.hpp>
 
 namespace zeropp {
@@ -53,11 +54,6 @@ struct GradientPlan {
         full = in_place || local_sum || !stage.shards_optimizer;
     }
 };
-
-/// Bytes that so many elements take in a slot.
-constexpr std::size_t slot_bytes(SlotFormat format, std::size_t elements) {
-    return elements * (format == SlotFormat::float32 ? sizeof(float) : sizeof(Bf16));
-}
 
 /// Bytes of each arena, and of the buffers that rotate inside them.
 struct StatePlan {

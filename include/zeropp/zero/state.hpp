@@ -22,6 +22,7 @@ class OptimizerState {
 public:
     OptimizerState(const Layout& layout, const StatePlan& plan, bool sharded, D device)
         : layout_{layout},
+          device_{device},
           master_memory_{std::string{plan.master.name}, plan.master.bytes, device} {
         for (std::size_t s = 0; s < O::slots.size(); ++s)
             slot_memory_[s] = Arena<D>{plan.slots[s].name, plan.slots[s].bytes, device};
@@ -43,19 +44,15 @@ public:
     void set(std::size_t bucket, std::size_t first, std::span<const float> values,
              std::span<E> parameters) {
         const std::span<Part> master = homes_[bucket].master;
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            Part part{};
-            Master<E>::split(values[i], parameters[first + i], part);
-            if (!master.empty()) master[first + i] = part;
-        }
+        set_masters<E>(device_, values, parameters.subspan(first, values.size()),
+                       master.empty() ? master : master.subspan(first, values.size()));
     }
     /// The fp32 master of elements `first` on of what this rank owns of the bucket.
     void get(std::size_t bucket, std::size_t first, std::span<float> values,
              std::span<const E> parameters) const {
         const std::span<const Part> master = homes_[bucket].master;
-        for (std::size_t i = 0; i < values.size(); ++i)
-            values[i] = master.empty() ? static_cast<float>(parameters[first + i])
-                                       : Master<E>::join(parameters[first + i], master[first + i]);
+        get_masters<E>(device_, parameters.subspan(first, values.size()),
+                       master.empty() ? master : master.subspan(first, values.size()), values);
     }
 
     /// Updates elements [first, first + parameters.size()) of the bucket, all that this rank owns.
@@ -70,7 +67,7 @@ public:
                 std::array<std::byte*, O::slots.size()> slots;
                 for (std::size_t s = 0; s < slots.size(); ++s)
                     slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
-                update_elements<O>(constants, scale, count, parameters.data() + at,
+                update_elements<O>(device_, constants, scale, count, parameters.data() + at,
                                    keeps_master ? home.master.data() + at : nullptr,
                                    gradients.data() + at, slots);
             });
@@ -94,6 +91,7 @@ private:
     };
 
     const Layout& layout_;
+    D device_;
     Arena<D> master_memory_;
     std::array<Arena<D>, O::slots.size()> slot_memory_;
     std::vector<Home> homes_;
