@@ -41,7 +41,7 @@ struct TwoLayers {  // y = sum_j v_j * (w_j . x)^2, one unit a layer
         const auto dw = observer.gradient(0);
         for (std::size_t i = 0; i < 2 * width; ++i) dw[i] = dot[i / 2] * xy[i % 2];
         observer.ready(0), observer.release(0);
-        return {.mean = error * error, .tokens = 1};
+        return {.sum = error * error, .tokens = 1};
     }
 };
 

@@ -17,7 +17,7 @@ struct Signum {
     float beta = 0.9f;
 
     static constexpr std::string_view name = "signum";
-    static constexpr std::array<std::string_view, 1> slots{"momentum"};
+    static constexpr std::array<zp::Slot, 1> slots{"momentum"};
 
     zp::Rates rates() const { return {.lr = lr, .momentum = beta}; }
     zp::Rates constants(zp::StepContext now) const { return now.rates; }

@@ -57,15 +57,15 @@ int run_eval(const EvalOptions& options) {
     const auto predictor =
         make_predictor(options.model, options.dtype, options.text, options.batch, data);
     Result result{.loss = predictor->loss(), .predictions = {}};
-    zp::require(std::isfinite(result.loss.mean), zp::Errc::numeric, options.model,
-                ": its loss over ", options.data, " is ", result.loss.mean,
+    zp::require(std::isfinite(result.loss.mean()), zp::Errc::numeric, options.model,
+                ": its loss over ", options.data, " is ", result.loss.mean(),
                 ", expected a finite one");
     if (options.rouge)
         for (const auto& tokens : predictor->generate(options.text.max_target_length))
             result.predictions.push_back(tokenizer.decode(tokens));
 
     zp::JsonLine line;
-    line.field("loss", result.loss.mean)
+    line.field("loss", result.loss.mean())
         .field("tokens", result.loss.tokens)
         .field("examples", examples.size());
     zp::Rouge model, trivial;
@@ -95,7 +95,7 @@ int run_eval(const EvalOptions& options) {
     if (options.rouge)
         print(shown_examples(examples, result) + scores("the model", model) +
               scores("the source's first ten words", trivial));
-    print(formatted("loss %.4f over %lld tokens of %zu examples\n", result.loss.mean,
+    print(formatted("loss %.4f over %lld tokens of %zu examples\n", result.loss.mean(),
                     static_cast<long long>(result.loss.tokens), examples.size()));
     return 0;
 }

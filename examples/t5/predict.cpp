@@ -62,11 +62,10 @@ public:
         double sum = 0;
         std::int64_t tokens = 0;
         for (const zeropp::Loss& loss : losses) {
-            sum += loss.mean * static_cast<double>(loss.tokens);
+            sum += loss.sum;
             tokens += loss.tokens;
         }
-        return {.mean = sum / static_cast<double>(std::max<std::int64_t>(1, tokens)),
-                .tokens = tokens};
+        return {.sum = sum, .tokens = tokens};
     }
     std::vector<std::vector<std::int32_t>> generate(std::size_t max_new_tokens) override {
         std::vector<std::vector<std::int32_t>> all(data_.size());

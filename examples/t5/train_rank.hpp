@@ -164,7 +164,7 @@ private:
             if (mine == end)
                 std::fill(batch_.labels.begin(), batch_.labels.end(), zeropp::ignored_label);
             const zeropp::Loss loss = trainer_.evaluate(batch_);
-            sum += loss.mean * static_cast<double>(loss.tokens);
+            sum += loss.sum;
             tokens += loss.tokens;
             if (exchange(0).stop != 0) return true;
         }

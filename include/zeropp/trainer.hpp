@@ -94,7 +94,9 @@ public:
     }
 
     /// Collective at the end of a step's last micro-step (and, by stage and overlap, in between):
-    /// one micro-batch forward and backward; after the last one of a step the update.
+    /// one micro-batch forward and backward; after the last one of a step the update. After a call
+    /// that threw, on all ranks alike, the next one begins the same step anew, with its first
+    /// micro-batch.
     template <class Batch>
     requires TrainableOn<M, Batch> Step step(const Batch& batch) {
         engine_.begin_micro_step();
@@ -117,23 +119,25 @@ public:
         return step;
     }
 
-    /// Collective. The mean loss over all ranks' tokens, without gradients.
+    /// Collective. The loss over all ranks' tokens, without gradients.
     template <class Batch>
     requires EvaluableOn<M, Batch> Loss evaluate(const Batch& batch) {
         return engine_.combine(engine_.observe(
             [&](UnitObserver<Element>& observer) { return model_.evaluate(batch, observer); }));
     }
 
-    /// Collective. Calls visit(const Parameter&, std::span<const float>) on rank 0 for every
-    /// parameter in order, with its fp32 master. Gathers (W-1) shards of 4 bytes an element.
+    /// Collective. Calls visit(const Parameter&, std::size_t first, std::span<const float>) on rank
+    /// 0 for every parameter in order, with its fp32 master from element `first` on: 2^20 elements
+    /// at a time. Sends rank 0 (W-1)/W of 4 bytes an element.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        engine_.for_each_weight([&](std::size_t unit, std::size_t index, std::span<float> values) {
-            const Parameter& parameter = engine_.units()[unit].parameters[index];
-            if constexpr (!std::same_as<Element, float>)
-                if (!parameter.trainable) model_.fill(unit, index, 0, values);
-            visit(parameter, std::span<const float>{values});
-        });
+        engine_.for_each_weight(
+            [&](std::size_t unit, std::size_t index, std::size_t first, std::span<float> values) {
+                const Parameter& parameter = engine_.units()[unit].parameters[index];
+                if constexpr (!std::same_as<Element, float>)
+                    if (!parameter.trainable) model_.fill(unit, index, first, values);
+                visit(parameter, first, std::span<const float>{values});
+            });
     }
 
     /// Every arena of this rank in bytes.
@@ -206,15 +210,7 @@ private:
             fields.add("what the optimizer does in step " + std::to_string(step) + " (its hash)",
                        probed(optimizer.constants({.index = step, .rates = rates})));
         }
-        fields.add("gradient clipping", options.clip.max_norm);
-        fields.add("gradient accumulation", options.accumulation.steps);
-        fields.add("reduction", static_cast<int>(options.accumulation.reduce));
-        fields.add("skipped steps in a row", options.skip.most_in_a_row);
-        fields.add("memory limit", options.memory.bytes);
-        fields.add("gradient type", options.gradients.type
-                                        ? std::string{name_of(*options.gradients.type)}
-                                        : "by precision");
-        fields.add("bucket elements", options.buckets.elements);
+        options.describe(fields);
         fields.add("instruction set", std::string{name_of(instruction_set())});
         const std::vector<Unit> units = model.units();
         for (const Unit& unit : units)

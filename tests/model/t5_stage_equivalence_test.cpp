@@ -78,10 +78,11 @@ Result train(const Settings& settings) {
                 result.losses.push_back(std::bit_cast<std::uint64_t>(step.loss));
             }
         }
-        trainer.for_each_weight([&](const zp::Parameter&, std::span<const float> values) {
-            for (const float value : values)
-                result.weights.push_back(std::bit_cast<std::uint32_t>(value));
-        });
+        trainer.for_each_weight(
+            [&](const zp::Parameter&, std::size_t, std::span<const float> values) {
+                for (const float value : values)
+                    result.weights.push_back(std::bit_cast<std::uint32_t>(value));
+            });
     });
     return result;
 }

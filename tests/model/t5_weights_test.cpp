@@ -76,7 +76,7 @@ double loss_of(const fs::path& directory) {
     auto model = zp::T5<float>::from_pretrained(
         directory, {.micro_batch = 3, .max_source_length = 30, .max_target_length = 11});
     zp::LoadedWeights weights{model};
-    return model.evaluate(Golden{"relu_tied"}.batch(), weights).mean;
+    return model.evaluate(Golden{"relu_tied"}.batch(), weights).mean();
 }
 
 std::vector<float> values_of(const zp::T5RandomWeights& weights, const zp::Parameter& parameter) {

@@ -84,4 +84,9 @@ TEST_CASE("warm-up and decay reach their ends") {
     CHECK(cosine(110, {.lr = 2}).lr == Approx(0.2));
     CHECK(cosine(500, {.lr = 2}).lr == Approx(0.2));
     CHECK(Constant{}(7, {.lr = 2, .momentum = 0.5f}).momentum == 0.5f);
+    const auto halved = [factor = 0.5f](std::int64_t, Rates base) {
+        return Rates{.lr = factor * base.lr, .momentum = base.momentum};
+    };
+    static_assert(Schedule<decltype(halved)>);
+    CHECK(AnySchedule{halved}(1, {.lr = 2}).lr == 1);
 }

@@ -80,7 +80,8 @@ private:
         }
         if (!backward) {
             observer.release(0);
-            return {.mean = loss, .tokens = static_cast<std::int64_t>(rows)};
+            return {.sum = loss * static_cast<double>(rows),
+                    .tokens = static_cast<std::int64_t>(rows)};
         }
         std::vector<float> dc(n), below(rows * n), dw(n * n), db(n);
         for (std::size_t l = layers_; l-- > 0;) {
@@ -111,7 +112,7 @@ private:
         for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<E>(dc[i]);
         observer.ready(0);
         observer.release(0);
-        return {.mean = loss, .tokens = static_cast<std::int64_t>(rows)};
+        return {.sum = loss * static_cast<double>(rows), .tokens = static_cast<std::int64_t>(rows)};
     }
 
     std::size_t width_, layers_;

@@ -46,7 +46,7 @@ struct Constant {
             observer.ready(u);
             observer.release(u);
         }
-        return {.mean = 1, .tokens = 1};
+        return {.sum = 1, .tokens = 1};
     }
 };
 

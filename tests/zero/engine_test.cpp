@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include <zeropp/comm/self.hpp>
 
@@ -25,7 +26,7 @@ std::uint64_t exchange_bytes(const Layout& layout, std::uint64_t world) {
 template <int N, class E>
 void bytes_follow_the_formula(Settings settings, std::uint64_t reductions, std::uint64_t gathers) {
     const auto world = static_cast<std::uint64_t>(settings.world);
-    const Layout layout{Mlp<E>{settings.width}.units(), world, settings.bucket};
+    const Layout layout{Mlp<E>{settings.width}.units(), {.shard = world}, settings.bucket};
     std::uint64_t resident = 0;
     for (const Bucket& bucket : layout.buckets()) resident += bucket.resident ? bucket.padded : 0;
     const std::uint64_t share = layout.full_size() * (world - 1) / world;
@@ -96,18 +97,23 @@ TEST_CASE(
     "state bytes of Adam are those of the table: 14, 4 + 10/N, 2 + 12/N and 14/N an element in "
     "bf16") {
     const std::size_t world = 4;
-    const Layout layout{{{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, world, 1};
+    const Layout layout{
+        {{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, {.shard = world}, 1};
     const double elements = static_cast<double>(layout.full_size());
-    const auto per_element = [&](StageFlags stage) {
-        const GradientPlan how{stage, DType::bf16, {}};
-        const StatePlan plan{layout, world, stage, how};
-        return static_cast<double>(plan.parameters + plan.gradients + plan.master + 2 * plan.slot) /
+    const auto per_element = [&](StageFlags stage, DType type = DType::bf16) {
+        const GradientPlan how{stage, type, {}};
+        const StatePlan plan{layout, stage, how, AdamW::slots};
+        return static_cast<double>(plan.parameters + plan.gradients + plan.master.bytes +
+                                   plan.slots[0].bytes + plan.slots[1].bytes) /
                elements;
     };
     CHECK(per_element(flags_of<Zero<0>>) == 14.0);
     CHECK(per_element(flags_of<Zero<1>>) == 4.0 + 10.0 / 4);
     CHECK(per_element(flags_of<Zero<2>>) == 2.0 + 12.0 / 4);
     CHECK(per_element(flags_of<Zero<3>>) == 14.0 / 4);
+    // In fp16 the master stands by itself; in fp32 the parameter is its own.
+    CHECK(per_element(flags_of<Zero<0>>, DType::fp16) == 16.0);
+    CHECK(per_element(flags_of<Zero<3>>, DType::fp32) == 16.0 / 4);
 }
 
 namespace {
@@ -127,9 +133,10 @@ struct Scripted {
             std::fill(to.begin(), to.end(), u == 1 ? value : 1.0f);
             if (forget != u) observer.ready(u);
         }
-        return {.mean = 1, .tokens = 1};
+        return {.sum = bad_loss ? std::numeric_limits<double>::quiet_NaN() : 1, .tokens = 1};
     }
     std::size_t forget = 9;
+    bool bad_loss = false;
 };
 
 }  // namespace
@@ -144,7 +151,7 @@ TEST_CASE(
         Trainer trainer{model, comm, zero<2>, Sgd{}, Buckets{1}};
         const float bad = comm.rank() == 1 ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
         steps[static_cast<std::size_t>(comm.rank())] = trainer.step(bad);
-        trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
+        trainer.for_each_weight([&](const Parameter&, std::size_t, std::span<const float> values) {
             kept.insert(kept.end(), values.begin(), values.end());
         });
         const Step next = trainer.step(1.0f);
@@ -155,9 +162,25 @@ TEST_CASE(
         CHECK(step.skipped);
         CHECK_FALSE(step.updated);
         CHECK(step.index == 0);
-        CHECK(step.non_finite == "b (shard of rank 0)");
+        CHECK(step.non_finite == "b (mean over 2 ranks)");
     }
     for (const double value : kept) CHECK(value == 1.0);
+}
+
+TEST_CASE("a skipped step names the first rank whose loss was not finite, if there is one") {
+    std::vector<std::string> names(3);
+    run_ranks(3, [&](ThreadComm comm) {
+        Scripted model;
+        model.bad_loss = comm.rank() >= 1;
+        Trainer trainer{model, comm, zero<1>, Sgd{}};
+        const float bad = model.bad_loss ? std::numeric_limits<float>::quiet_NaN() : 1.0f;
+        names[static_cast<std::size_t>(comm.rank())] = trainer.step(bad).non_finite;
+    });
+    for (const std::string& name : names) CHECK(name == "b (and the loss of rank 1)");
+    SelfComm comm;
+    Scripted model;
+    Trainer trainer{model, comm};
+    CHECK(trainer.step(std::numeric_limits<float>::infinity()).non_finite == "b");
 }
 
 TEST_CASE("so many skipped steps in a row end the run") {
@@ -169,8 +192,8 @@ TEST_CASE("so many skipped steps in a row end the run") {
                 Trainer trainer{model, comm, zero<2>, Sgd{}, SkipNonFinite{.most_in_a_row = 3}};
                 for (int i = 0; i < 5; ++i) trainer.step(std::numeric_limits<float>::infinity());
             }),
-        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (shard of rank "
-        "0), expected finite values; lower the "
+        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (mean over 2 "
+        "ranks), expected finite values; lower the "
         "learning rate, or look at the data");
 }
 
@@ -214,6 +237,35 @@ TEST_CASE("policies whose values mean nothing are refused by name") {
           "zeropp: Accumulation: steps is 0, expected at least 1");
 }
 
+TEST_CASE("a schedule whose rates mean nothing is told so before it changes a weight") {
+    SelfComm comm;
+    Scripted model;
+    const auto refusal = [&](Rates bad) {
+        const auto schedule = [bad](std::int64_t step, Rates base) {
+            return step == 2 ? bad : base;
+        };
+        Trainer trainer{model, comm, Sgd{.lr = 0.5f}, ClipNorm{0}, schedule};
+        trainer.step(1.0f);
+        const std::string message = message_of([&] { trainer.step(1.0f); });
+        CHECK(trainer.steps() == 1);
+        trainer.for_each_weight([](const Parameter&, std::size_t, std::span<const float> values) {
+            for (const float value : values) CHECK(value == 0.5f);
+        });
+        return message;
+    };
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    CHECK(refusal({.lr = nan}) ==
+          "zeropp: schedule: the rates of step 2 are lr nan and momentum 0, expected finite "
+          "numbers of 0 or more");
+    CHECK(refusal({.lr = 1, .momentum = infinity}) ==
+          "zeropp: schedule: the rates of step 2 are lr 1 and momentum inf, expected finite "
+          "numbers of 0 or more");
+    CHECK(refusal({.lr = -0.5f}) ==
+          "zeropp: schedule: the rates of step 2 are lr -0.5 and momentum 0, expected finite "
+          "numbers of 0 or more");
+}
+
 TEST_CASE("a unit that is never ready is named") {
     CHECK_THROWS_WITH(run_ranks(1,
                                 [](ThreadComm comm) {
@@ -240,14 +292,30 @@ TEST_CASE("a plan that does not fit says by how much and which stage would") {
     CHECK(text.find("it would fit with stage ") != std::string::npos);
 }
 
-TEST_CASE("ranks that were configured differently are told what differs") {
-    CHECK_THROWS_WITH(
-        run_ranks(2,
-                  [](ThreadComm comm) {
-                      Scripted model;
-                      Trainer trainer{model, comm, ClipNorm{comm.rank() == 0 ? 1.0f : 2.0f}};
-                  }),
-        Catch::Matchers::Contains("gradient clipping"));
+TEST_CASE("ranks that were configured differently are told what differs, in each option") {
+    const auto refusal = [](auto here, auto there) {
+        return message_of([&] {
+            run_ranks(2, [&](ThreadComm comm) {
+                Scripted model;
+                Trainer trainer{model, comm, comm.rank() == 0 ? here : there};
+            });
+        });
+    };
+    const auto differ = [](const std::string& what) {
+        return "zeropp: start-up: " + what + " on rank 1, expected the same on every rank";
+    };
+    CHECK(refusal(ClipNorm{1}, ClipNorm{2}) == differ("gradient clipping is 1 on rank 0 and 2"));
+    CHECK(refusal(Accumulation{1}, Accumulation{2}) ==
+          differ("gradient accumulation is 1 on rank 0 and 2"));
+    CHECK(refusal(Accumulation{2}, Accumulation{2, Reduce::once_a_step}) ==
+          differ("reduction is 0 on rank 0 and 2"));
+    CHECK(refusal(SkipNonFinite{1}, SkipNonFinite{2}) ==
+          differ("skipped steps in a row is 1 on rank 0 and 2"));
+    CHECK(refusal(MemoryLimit{0}, MemoryLimit{9'000'000}) ==
+          differ("memory limit is 0 on rank 0 and 9000000"));
+    CHECK(refusal(Gradients{}, Gradients{DType::fp32}) ==
+          differ("gradient type is by precision on rank 0 and fp32"));
+    CHECK(refusal(Buckets{1}, Buckets{2}) == differ("bucket elements is 1 on rank 0 and 2"));
 }
 
 TEST_CASE("ranks that start from other values are told which") {
@@ -282,29 +350,37 @@ TEST_CASE("your own arrays stay readable after each step and start from those of
 
 namespace {
 
-/// A world of one that writes down what it is asked for.
+/// A world of one that writes down what it is asked for, and counts what is waited for.
 struct Logged {
-    using Pending = SelfComm::Pending;
+    struct Pending {
+        int* waits = nullptr;
+        bool ready() const { return waits == nullptr; }
+        void wait() {
+            if (waits != nullptr) ++*std::exchange(waits, nullptr);
+        }
+        void wait_on(const Host&) { wait(); }
+    };
     SelfComm self{};
     std::string* log;
+    int* waits = nullptr;
 
     int rank() const noexcept { return 0; }
     int size() const noexcept { return 1; }
     std::string_view name() const noexcept { return "logged"; }
     template <class E, class G>
     Pending reduce_scatter(std::span<E> in, std::span<G> out) {
-        return self.reduce_scatter(in, out);
+        self.reduce_scatter(in, out);
+        return {waits};
     }
     Pending all_gather(std::span<const std::byte> in, std::span<std::byte> out) {
         if (in.size() >= 512) *log += " g" + std::to_string(in.size() / 512 - 1);
-        return self.all_gather(in, out);
+        self.all_gather(in, out);
+        return {waits};
     }
-    Pending all_to_all(std::span<const std::byte> in, std::span<std::byte> out) {
-        return self.all_to_all(in, out);
-    }
-    Pending broadcast(std::span<std::byte> out, int root) { return self.broadcast(out, root); }
-    Pending send(std::span<const std::byte> in, int to) { return self.send(in, to); }
-    Pending recv(std::span<std::byte> out, int from) { return self.recv(out, from); }
+    Pending all_to_all(std::span<const std::byte>, std::span<std::byte>) { return {}; }
+    Pending broadcast(std::span<std::byte>, int) { return {}; }
+    Pending send(std::span<const std::byte>, int) { return {}; }
+    Pending recv(std::span<std::byte>, int) { return {}; }
     void barrier() noexcept {}
     Logged split(int, int) const noexcept { return *this; }
     std::uint64_t bytes_sent() const noexcept { return 0; }
@@ -343,7 +419,7 @@ struct Five {
             observer.ready(u);
             observer.release(u);
         }
-        return {.mean = 1, .tokens = 1};
+        return {.sum = 1, .tokens = 1};
     }
     std::size_t activation_bytes() const { return 1'000'000; }
 };
@@ -360,6 +436,24 @@ TEST_CASE("from the second step on stage 3 gathers a unit while the one before i
     trainer.step(0);
     CHECK(log.starts_with(" u0 g0 g1 u1 g2 u2 g3 u3 g4 u4"));
     CHECK(log.ends_with(" u4 g4 g3 u3 g2 u2 g1 u1 g0 u0"));
+}
+
+TEST_CASE("while an exception passes a trainer that goes waits for nobody") {
+    std::string log;
+    int waits = 0;
+    Logged comm{.log = &log, .waits = &waits};
+    Five model{&log};
+    int before = -1;
+    const auto run = [&](bool fails) {
+        Trainer trainer{model, comm, zero<2>, Sgd{}, Buckets{1}};
+        trainer.step(0);  // its gathers are still on their way
+        before = waits;
+        if (fails) fail(Errc::io, "model: disk is full, expected space");
+    };
+    run(false);
+    CHECK(waits == before + 5);
+    CHECK_THROWS(run(true));
+    CHECK(waits == before);
 }
 
 TEST_CASE("the memory limit counts the model's activations") {
@@ -382,7 +476,7 @@ struct Padded {
         double lr;
     };
     static constexpr std::string_view name = "padded";
-    static constexpr std::array<std::string_view, 0> slots{};
+    static constexpr std::array<Slot, 0> slots{};
     Rates rates() const { return {.lr = lr}; }
     Constants constants(StepContext now) const {
         Constants constants;
@@ -411,21 +505,80 @@ TEST_CASE("optimizers are compared by what they do, not by the bytes of their co
     CHECK_THROWS_WITH(train(true), Catch::Matchers::Contains("what the optimizer does in step 1"));
 }
 
+namespace {
+
+/// Three parameters of a unit: less than a piece, just a piece, and more than two.
+struct Large {
+    using Element = Bf16;
+    using Device = Host;
+    static constexpr std::size_t piece = 1 << 20;
+    static constexpr std::size_t sizes[] = {1000, piece, 2 * piece + 5};
+
+    Host device() const { return {}; }
+    std::vector<Unit> units() const {
+        return {{"u", {{"a", {sizes[0]}}, {"b", {sizes[1]}}, {"c", {sizes[2]}}}}};
+    }
+    void fill(std::size_t, std::size_t parameter, std::size_t first, std::span<float> out) const {
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = static_cast<float>((parameter + 1) * 4'000'000 + first + i);
+    }
+};
+
+template <class S>
+void check_pieces(int world) {
+    std::vector<std::size_t> seen;  // parameter, first, size of each visit
+    std::size_t differ = 0;
+    std::vector<std::uint64_t> sent(static_cast<std::size_t>(world));
+    std::size_t shard = 0;
+    run_ranks(world, [&](ThreadComm comm) {
+        Large model;
+        Trainer trainer{model, comm, S{}, Sgd{}};
+        const std::uint64_t before = comm.bytes_sent();
+        trainer.for_each_weight(
+            [&](const Parameter& parameter, std::size_t first, std::span<const float> values) {
+                const auto index = static_cast<std::size_t>(parameter.name[0] - 'a');
+                seen.insert(seen.end(), {index, first, values.size()});
+                std::vector<float> expected(values.size());
+                model.fill(0, index, first, expected);
+                differ += !std::equal(values.begin(), values.end(), expected.begin());
+            });
+        sent[static_cast<std::size_t>(comm.rank())] = comm.bytes_sent() - before;
+        if (comm.rank() == 0) shard = trainer.engine().layout().buckets()[0].shard;
+    });
+    INFO("stage " << S::number << ", world " << world);
+    constexpr std::size_t piece = Large::piece;
+    CHECK(seen == std::vector<std::size_t>{0, 0, 1000, 1, 0, piece, 2, 0, piece, 2, piece, piece, 2,
+                                           2 * piece, 5});
+    CHECK(differ == 0);
+    CHECK(sent[0] == 0);
+    for (std::size_t r = 1; r < sent.size(); ++r) CHECK(sent[r] <= 4 * shard);
+}
+
+}  // namespace
+
+TEST_CASE("weights are visited in order and in pieces that do not depend on stage or ranks") {
+    check_pieces<Zero<0>>(2);
+    check_pieces<Zero<1>>(1);
+    check_pieces<Zero<2>>(3);
+    check_pieces<Zero<3>>(2);
+}
+
 TEST_CASE("a frozen tensor in bf16 is written with the values that it was read with") {
     Mlp<Bf16> model{13, 4, true};
     SelfComm comm;
     Trainer trainer{model, comm, zero<2>};
     const std::vector<Unit> units = model.units();
     std::size_t frozen = 0;
-    trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
-        for (std::size_t u = 0; u < units.size(); ++u)
-            for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
-                if (units[u].parameters[p].name != parameter.name) continue;
-                std::vector<float> given(values.size());
-                model.fill(u, p, 0, given);
-                CHECK(std::equal(values.begin(), values.end(), given.begin()));
-                frozen += !parameter.trainable;
-            }
-    });
+    trainer.for_each_weight(
+        [&](const Parameter& parameter, std::size_t, std::span<const float> values) {
+            for (std::size_t u = 0; u < units.size(); ++u)
+                for (std::size_t p = 0; p < units[u].parameters.size(); ++p) {
+                    if (units[u].parameters[p].name != parameter.name) continue;
+                    std::vector<float> given(values.size());
+                    model.fill(u, p, 0, given);
+                    CHECK(std::equal(values.begin(), values.end(), given.begin()));
+                    frozen += !parameter.trainable;
+                }
+        });
     CHECK(frozen == 3);
 }

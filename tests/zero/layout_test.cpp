@@ -2,6 +2,7 @@
 #include <zeropp/zero/layout.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 
 using namespace zeropp;
 
@@ -15,12 +16,14 @@ std::vector<Unit> some_units() {
             {"c", {{"c.w", {33}}}}};
 }
 
+constexpr Topology two_ranks{.shard = 2};
+
 }  // namespace
 
 TEST_CASE("shards tile every bucket in rank order and segments do not overlap") {
     for (const std::size_t ranks : {1, 2, 3, 5, 8})
         for (const std::size_t bucket_size : {1, 200, 100'000}) {
-            const Layout layout{some_units(), ranks, bucket_size};
+            const Layout layout{some_units(), {.shard = ranks}, bucket_size};
             std::size_t parameters = 0, full = 0, next_unit = 0;
             for (const Bucket& bucket : layout.buckets()) {
                 CHECK(bucket.padded == bucket.shard * ranks);
@@ -49,7 +52,7 @@ TEST_CASE("shards tile every bucket in rank order and segments do not overlap") 
 }
 
 TEST_CASE("small units share a bucket, but never a resident or a frozen one with others") {
-    const Layout layout{some_units(), 2, 100'000};
+    const Layout layout{some_units(), two_ranks, 100'000};
     REQUIRE(layout.buckets().size() == 4);  // shared | a, b | frozen | c
     CHECK(layout.buckets()[0].resident);
     CHECK(layout.buckets()[1].unit_count == 2);
@@ -59,7 +62,7 @@ TEST_CASE("small units share a bucket, but never a resident or a frozen one with
 }
 
 TEST_CASE("trainable runs and gaps divide a bucket") {
-    const Layout layout{some_units(), 2, 1};
+    const Layout layout{some_units(), two_ranks, 1};
     const Bucket& a =
         layout.buckets()[1];  // a.w at 0..7, a.b (frozen) at 32, a.c at 64..129, padded to 256
     std::vector<std::pair<std::size_t, std::size_t>> runs, gaps;
@@ -76,13 +79,30 @@ TEST_CASE("trainable runs and gaps divide a bucket") {
 }
 
 TEST_CASE("a parameter without elements is refused by name") {
-    CHECK_THROWS_WITH((Layout{{{"u", {{"u.empty", {3, 0}}}}}, 2, 1}),
+    CHECK_THROWS_WITH((Layout{{{"u", {{"u.empty", {3, 0}}}}}, two_ranks, 1}),
                       "zeropp: Layout: parameter 'u.empty' has no elements, expected at least one");
-    CHECK_THROWS_WITH((Layout{{}, 2, 1}),
+    CHECK_THROWS_WITH((Layout{{}, two_ranks, 1}),
                       "zeropp: Layout: the model has no units, expected at least one");
 }
 
 TEST_CASE("two parameters of one name are refused") {
-    CHECK_THROWS_WITH((Layout{{{"u", {{"w", {3}}}}, {"v", {{"w", {2}}}}}, 2, 1}),
+    CHECK_THROWS_WITH((Layout{{{"u", {{"w", {3}}}}, {"v", {{"w", {2}}}}}, two_ranks, 1}),
                       "zeropp: Layout: two parameters are called 'w', expected names that differ");
+}
+
+TEST_CASE("placements and groups of ranks that this version does not know are refused") {
+    const auto refusal = [](const Parameter& parameter, const Topology& topology) {
+        return testing::message_of([&] { Layout{{{"u", {parameter}}}, topology, 1}; });
+    };
+    CHECK(refusal({.name = "w", .shape = {3}, .group = 1}, two_ranks) ==
+          "zeropp: Layout: parameter 'w' is of group 1, expected 0: this version updates all of "
+          "them alike");
+    CHECK(refusal({.name = "w", .shape = {3, 2}, .tensor_axis = 2}, two_ranks) ==
+          "zeropp: Layout: parameter 'w' is divided along axis 2, expected less than 2");
+    CHECK(refusal({.name = "w", .shape = {3, 2}}, {.shard = 2, .tensor = 2}) ==
+          "zeropp: Layout: the groups are 2 shard, 1 replica, 2 tensor and 1 pipeline, expected 1 "
+          "of all but shard");
+    // A tensor group of one divides nothing.
+    const Layout layout{{{"u", {{.name = "w", .shape = {3, 2}, .tensor_axis = 1}}}}, two_ranks, 1};
+    CHECK(layout.topology().shard == 2);
 }

@@ -71,7 +71,7 @@ void train_rank(C& comm, const Settings& settings, O optimizer, Result& result) 
     result.reserved[rank] = trainer.engine().bytes_reserved();
     result.used[rank] = trainer.engine().bytes_used();
     result.planned[rank] = trainer.plan().total();
-    trainer.for_each_weight([&](const Parameter&, std::span<const float> values) {
+    trainer.for_each_weight([&](const Parameter&, std::size_t, std::span<const float> values) {
         for (const float value : values)
             result.weights.push_back(std::bit_cast<std::uint32_t>(value));
     });

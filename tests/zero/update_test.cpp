@@ -10,6 +10,14 @@
 
 using namespace zeropp;
 
+namespace {
+
+std::byte* bytes_of(std::vector<float>& slot) {
+    return std::as_writable_bytes(std::span{slot}).data();
+}
+
+}  // namespace
+
 TEST_CASE("a master survives its split into 16 and 16 bits") {
     const auto survives = [](std::uint32_t bits) {
         const auto master = std::bit_cast<float>(bits);
@@ -40,7 +48,7 @@ TEST_CASE("the sum of squares is that of the elements, whatever the length") {
             values[i] = normal_at(3, 0, i);
             expected += static_cast<double>(values[i]) * values[i];
         }
-        CHECK(sum_of_squares(std::span<const float>{values}) ==
+        CHECK(sum_of_squares(Host{}, std::span<const float>{values}) ==
               Approx(expected).epsilon(1e-13));  // order of a double sum
     }
 }
@@ -56,13 +64,41 @@ TEST_CASE("an update in pieces is the update of the whole") {
             v[i] = std::abs(normal_at(1, 3, i));
         for (std::size_t c = 0; c + 1 < cuts.size(); ++c) {
             const std::size_t at = cuts[c];
-            update_elements<AdamW, float, float>(constants, 0.5f, cuts[c + 1] - at, p.data() + at,
-                                                 nullptr, g.data() + at,
-                                                 {m.data() + at, v.data() + at});
+            update_elements<AdamW, float, float>(
+                Host{}, constants, 0.5f, cuts[c + 1] - at, p.data() + at, nullptr, g.data() + at,
+                {bytes_of(m) + at * sizeof(float), bytes_of(v) + at * sizeof(float)});
         }
         p.insert(p.end(), m.begin(), m.end());
         p.insert(p.end(), v.begin(), v.end());
         return p;
     };
     CHECK(run({0, count}) == run({0, 1, 17, 64, 128, 130, 999, count}));
+}
+
+TEST_CASE("every element type takes the steps of fp32 through its master") {
+    const std::size_t count = 200;
+    const AdamW optimizer{.lr = 1e-2f};
+    const auto run = [&](auto tag) {
+        using E = decltype(tag);
+        using Part = typename Master<E>::Part;
+        std::vector<E> p(count);
+        std::vector<Part> part(count);
+        std::vector<float> m(count), v(count), g(count), master(count);
+        for (std::size_t i = 0; i < count; ++i) Master<E>::split(normal_at(1, 0, i), p[i], part[i]);
+        for (std::int64_t step = 1; step <= 5; ++step) {
+            for (std::size_t i = 0; i < count; ++i)
+                g[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
+            update_elements<AdamW, E, float>(
+                Host{}, optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f,
+                count, p.data(), part.data(), g.data(), {bytes_of(m), bytes_of(v)});
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            master[i] = Master<E>::join(p[i], part[i]);
+            CHECK(static_cast<float>(p[i]) == static_cast<float>(published<E>(master[i])));
+        }
+        return master;
+    };
+    const std::vector<float> expected = run(float{});
+    CHECK(run(Bf16{}) == expected);
+    CHECK(run(Half{}) == expected);
 }

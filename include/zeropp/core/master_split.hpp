@@ -3,8 +3,9 @@
 #pragma once
 
 #include <bit>
-#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include <zeropp/core/precision.hpp>
 
@@ -25,17 +26,54 @@ struct MasterSplit {
     }
 };
 
+/// What an element keeps of its master beside the parameter.
+struct MasterRow {
+    std::string_view name;
+    std::size_t bytes = 0;  ///< an element; 0: the parameter is its own master
+};
+
+/// How an element type keeps its fp32 master: `Part` is what stands beside the parameter.
+template <Element E>
+struct Master;
+
+template <>
+struct Master<float> {
+    struct Part {};
+    static constexpr MasterRow row{};
+    ZEROPP_HD static constexpr float join(float parameter, Part) { return parameter; }
+    ZEROPP_HD static constexpr void split(float master, float& parameter, Part&) {
+        parameter = master;
+    }
+};
+template <>
+struct Master<Bf16> : MasterSplit {
+    using Part = std::uint16_t;
+    static constexpr MasterRow row{"master remainder", sizeof(Part)};
+};
+template <>
+struct Master<Half> {
+    using Part = float;
+    static constexpr MasterRow row{"master", sizeof(Part)};
+    ZEROPP_HD static constexpr float join(Half, Part master) { return master; }
+    ZEROPP_HD static constexpr void split(float master, Half& parameter, Part& part) {
+        parameter = Half{master};
+        part = master;
+    }
+};
+
+constexpr MasterRow master_row(DType type) {
+    return type == DType::fp32   ? Master<float>::row
+           : type == DType::bf16 ? Master<Bf16>::row
+                                 : Master<Half>::row;
+}
+
 /// The parameter of a master.
 template <Element E>
 ZEROPP_HD constexpr E published(float master) {
-    if constexpr (std::same_as<E, Bf16>) {
-        E upper{};
-        std::uint16_t lower = 0;
-        MasterSplit::split(master, upper, lower);
-        return upper;
-    } else {
-        return static_cast<E>(master);
-    }
+    E parameter{};
+    typename Master<E>::Part part{};
+    Master<E>::split(master, parameter, part);
+    return parameter;
 }
 
 }  // namespace zeropp

@@ -160,8 +160,8 @@ private:
 
 }  // namespace detail
 
-/// Collective: gathers the fp32 master as `for_each_weight` does; rank 0 writes config.json and
-/// generation_config.json with every key of the directory that the model came from,
+/// Collective: sends rank 0 the fp32 master as `for_each_weight` does; rank 0 writes config.json
+/// and generation_config.json with every key of the directory that the model came from,
 /// model.safetensors, and that directory's tokenizer files. Where there is no room for all of it
 /// nothing changes; a machine that stops within the renames at the end leaves the old weights
 /// beside newer small files.
@@ -174,9 +174,10 @@ void save_pretrained(Trainer<T5<E, D, P>, C, Policies...>& trainer,
         files = std::make_unique<detail::PretrainedFiles>(
             folder, model.config(), model.units(), model.directory(),
             detail::tokenizer_files(model.directory()));
-    trainer.for_each_weight([&](const Parameter& parameter, std::span<const float> values) {
-        files->append(parameter, values);
-    });
+    trainer.for_each_weight(
+        [&](const Parameter& parameter, std::size_t, std::span<const float> values) {
+            files->append(parameter, values);
+        });
     if (files != nullptr) files->publish();
     trainer.comm().barrier();
 }

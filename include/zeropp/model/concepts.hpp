@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,9 @@ struct Parameter {
     std::string name;                ///< checkpoint key
     std::vector<std::size_t> shape;  ///< C order
     bool trainable = true;
+    int group = 0;  ///< parameters of one group are updated alike
+    /// The axis that a tensor group's ranks divide among them; without one each has all of it.
+    std::optional<std::size_t> tensor_axis{};
 
     std::size_t size() const {
         std::size_t count = 1;
@@ -104,10 +108,13 @@ protected:
     ~UnitObserver() = default;
 };
 
-/// What a run measured: the mean over `tokens` counted labels.
+/// What a run measured over `tokens` counted labels.
 struct Loss {
-    double mean = 0;
+    double sum = 0;
     std::int64_t tokens = 0;
+
+    /// 0 of none.
+    double mean() const noexcept { return tokens == 0 ? 0 : sum / static_cast<double>(tokens); }
 };
 
 // clang-format off

@@ -83,14 +83,14 @@ public:
         const float dropout = options_.dropout.value_or(layout_.config().dropout_rate);
         pass(tape_, arena_, batch, Units<E>{observer}, true, dropout);
         tape_.backward(loss_scale);
-        return {tape_.loss().mean, tape_.loss().tokens};
+        return loss();
     }
     /// Forward only, without dropout.
     Loss evaluate(const Seq2SeqBatch& batch, UnitObserver<E>& observer) {
         check(batch);
         reserve(evaluation_bytes_);
         pass(tape_, arena_, batch, Units<E>{observer}, false, 0);
-        return {tape_.loss().mean, tape_.loss().tokens};
+        return loss();
     }
 
     /// Of training at the options' limits.
@@ -147,6 +147,10 @@ private:
         evaluation_bytes_ = measured(false, 0);
     }
 
+    Loss loss() const noexcept {
+        const MeanLoss of = tape_.loss();
+        return {.sum = of.mean * static_cast<double>(of.tokens), .tokens = of.tokens};
+    }
     /// The labels one place later: what the decoder reads.
     void shift_right(const Seq2SeqBatch& batch, std::span<std::int32_t> ids) const {
         const T5Config& config = layout_.config();

@@ -64,7 +64,7 @@ struct AdamW {
     float weight_decay = 0.01f;
 
     static constexpr std::string_view name = "adamw";
-    static constexpr std::array<std::string_view, 2> slots{"exp_avg", "exp_avg_sq"};
+    static constexpr std::array<Slot, 2> slots{"exp_avg", "exp_avg_sq"};
 
     void check() const { detail::check_adam("AdamW", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }
@@ -86,7 +86,7 @@ struct Adam {
     float weight_decay = 0;  ///< L2: added to the gradient
 
     static constexpr std::string_view name = "adam";
-    static constexpr std::array<std::string_view, 2> slots = AdamW::slots;
+    static constexpr std::array<Slot, 2> slots = AdamW::slots;
 
     void check() const { detail::check_adam("Adam", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string_view>
 #include <type_traits>
 
@@ -27,9 +28,20 @@ struct StepContext {
     Rates rates;
 };
 
+/// How an optimizer's memory is kept. The update reads and writes fp32 in any of them.
+enum class SlotFormat : std::uint8_t { float32, bfloat16 };
+
+/// One memory of each element, and its name: as in PyTorch's state_dict, a checkpoint key.
+struct Slot {
+    std::string_view name;
+    SlotFormat format;
+
+    constexpr Slot(const char* its_name, SlotFormat its_format = SlotFormat::float32)
+        : name{its_name}, format{its_format} {}
+};
+
 // clang-format off
-/// Hyper-parameters as an aggregate; `slots`, the names of its memory of an element (fp32 each, as
-/// in PyTorch's state_dict: they are checkpoint keys); `constants(context)`, computed once a step;
+/// Hyper-parameters as an aggregate; `slots`, its memory of an element, any number of them; `constants(context)`, computed once a step;
 /// and the update of one fp32 element.
 ///
 /// Law: element-wise, so any shard of it is the same update. Every multiply-add is an explicit fma.
@@ -38,6 +50,7 @@ concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepCo
     { optimizer.rates() } -> std::same_as<Rates>;
     { O::update(optimizer.constants(now), p, g, slots) } -> std::same_as<float>;   // (parameter, gradient) -> parameter
     { O::name } -> std::convertible_to<std::string_view>;
+    { std::span<const Slot>{O::slots} };
 };
 
 /// A policy whose values may mean nothing: `check()` throws then. The trainer calls it first.
@@ -46,7 +59,7 @@ concept ChecksItself = requires(const P policy) { policy.check(); };
 
 /// Any callable (step, base rates) -> rates; the first step is 1. A lambda will do.
 template <class S>
-concept Schedule = std::copyable<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
+concept Schedule = std::copy_constructible<S> && std::is_invocable_r_v<Rates, const S&, std::int64_t, Rates>;
 // clang-format on
 
 namespace detail {

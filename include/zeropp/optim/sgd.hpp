@@ -11,7 +11,7 @@ struct Sgd {
     float weight_decay = 0;
 
     static constexpr std::string_view name = "sgd";
-    static constexpr std::array<std::string_view, 0> slots{};
+    static constexpr std::array<Slot, 0> slots{};
 
     struct Constants {
         float negative_lr, weight_decay;
@@ -36,7 +36,7 @@ struct MomentumSgd {
     float weight_decay = 0;
 
     static constexpr std::string_view name = "momentum_sgd";
-    static constexpr std::array<std::string_view, 1> slots{"momentum_buffer"};
+    static constexpr std::array<Slot, 1> slots{"momentum_buffer"};
 
     struct Constants {
         float negative_lr, momentum, weight_decay;

@@ -5,13 +5,15 @@
 /// Law: with equal policies, all stages and all communicators leave the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <exception>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <zeropp/comm/concepts.hpp>
-#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/schedule.hpp>
@@ -26,16 +28,21 @@ namespace zeropp {
 template <Element E, Device D, Communicator C, Stage S, Optimizer O>
 class Engine final : public UnitObserver<E> {
 public:
+    /// Elements of a parameter that `for_each_weight` holds at a time.
+    static constexpr std::size_t piece = std::size_t{1} << 20;
+
     Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
            const EngineOptions& options, std::size_t model_bytes = 0)
         : units_{std::move(units)},
           comm_{comm},
+          device_{device},
           options_{options},
           optimizer_{optimizer},
           schedule_{std::move(schedule)},
-          layout_{units_, static_cast<std::size_t>(comm.size()), options.buckets.elements},
+          layout_{units_, Topology{.shard = static_cast<std::size_t>(comm.size())},
+                  options.get<Buckets>().elements},
           how_{flags_of<S>, dtype_of<E>, options},
-          state_plan_{layout_, static_cast<std::size_t>(comm.size()), flags_of<S>, how_},
+          state_plan_{layout_, flags_of<S>, how_, O::slots},
           plan_{checked_plan(model_bytes)},
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
@@ -44,8 +51,10 @@ public:
                     device} {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
-    /// Peers may still be reading this rank's memory: it stays until they are done or gone.
+    /// Peers may still be reading this rank's memory: it stays until they are done or gone. While
+    /// an exception passes it waits for nobody: they may need what this rank will not do any more.
     ~Engine() {
+        if (std::uncaught_exceptions() > exceptions_) return;
         try {
             settle();
         } catch (...) {  // the world has failed, and says so where the failure is
@@ -87,8 +96,8 @@ public:
                     if (at >= owned_first && at < owned_first + owned.size()) {
                         state_.set(b, at - owned_first, chunk, owned);
                     } else {
-                        for (std::size_t i = 0; i < count; ++i)
-                            stored[at - stored_first + i] = published<E>(chunk[i]);
+                        set_masters<E>(device_, chunk, stored.subspan(at - stored_first, count),
+                                       {});
                     }
                     at += count;
                 }
@@ -96,7 +105,16 @@ public:
         }
     }
 
+    /// After a micro-step that has failed the step begins anew, with its first micro-step.
     void begin_micro_step() {
+        if (open_) {
+            settle();
+            gradients_.abandon();
+            micro_ = 0;
+            loss_ = 0;
+            tokens_ = 0;
+        }
+        open_ = true;
         backward_ = false;
         parameters_.begin_pass(true);
         gradients_.begin_micro_step(micro_);
@@ -108,13 +126,14 @@ public:
     Step end_micro_step(Loss loss) {
         gradients_.finish_micro_step();
         parameters_.end_pass();
-        loss_ += loss.mean / how_.micro_steps;
+        loss_ += loss.mean() / how_.micro_steps;
         tokens_ += loss.tokens;
-        Step step{.index = index_, .loss = loss.mean, .tokens = loss.tokens};
-        if (++micro_ == how_.micro_steps) {  // the next one begins anew, whatever update() throws
+        Step step{.index = index_, .loss = loss.mean(), .tokens = loss.tokens};
+        if (++micro_ == how_.micro_steps) {
+            step = update(std::exchange(loss_, 0), std::exchange(tokens_, 0));
             micro_ = 0;
-            step = update({.mean = std::exchange(loss_, 0), .tokens = std::exchange(tokens_, 0)});
         }
+        open_ = false;
         return step;
     }
 
@@ -127,31 +146,26 @@ public:
         return result;
     }
 
-    /// Collective: gathers the fp32 master bucket by bucket, (W-1) shards of 4 bytes an element
-    /// where the optimizer is sharded. Calls visit(unit, parameter, values) on rank 0, in layout
-    /// order. What is frozen has no master: its values come in its own precision.
+    /// Collective: sends rank 0 the fp32 master of every parameter in layout order, `piece`
+    /// elements at a time: (W-1)/W of 4 bytes an element where the optimizer is sharded. Calls
+    /// visit(unit, parameter, first, values) on rank 0 with elements `first` on of the parameter.
+    /// What is frozen has no master: its values come in its own precision.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        std::vector<float> whole, owned_values;
-        for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
-            const Bucket& bucket = layout_.buckets()[b];
-            const std::span<E> owned = parameters_.owned(b);
-            whole.resize(bucket.padded);
-            const std::span<float> mine = std::span{whole}.subspan(first_owned(b), owned.size());
-            state_.get(b, 0, mine, owned);
-            if constexpr (S::shards_optimizer)
-                comm_.all_gather(std::as_bytes(mine), std::as_writable_bytes(std::span{whole}))
-                    .wait();
-            if (comm_.rank() != 0) continue;
-            for (const Segment& segment : bucket.segments)
-                visit(segment.unit, segment.parameter,
-                      std::span{whole}.subspan(segment.first, segment.size));
-        }
+        std::vector<float> values;
+        for (std::size_t b = 0; b < layout_.buckets().size(); ++b)
+            for (const Segment& segment : layout_.buckets()[b].segments)
+                for (std::size_t at = 0; at < segment.size; at += piece) {
+                    values.resize(std::min(piece, segment.size - at));
+                    gather(b, segment.first + at, values);
+                    if (comm_.rank() == 0)
+                        visit(segment.unit, segment.parameter, at, std::span{values});
+                }
     }
 
-    /// Collective: the mean over all ranks' tokens.
+    /// Collective: over all ranks' tokens.
     Loss combine(Loss loss) {
-        exchange_.mine()[0] = loss.mean * static_cast<double>(loss.tokens);
+        exchange_.mine()[0] = loss.sum;
         exchange_.mine()[1] = static_cast<double>(loss.tokens);
         exchange_();
         double sum = 0, tokens = 0;
@@ -159,7 +173,7 @@ public:
             sum += exchange_.of_rank(r)[0];
             tokens += exchange_.of_rank(r)[1];
         }
-        return {.mean = tokens > 0 ? sum / tokens : 0, .tokens = static_cast<std::int64_t>(tokens)};
+        return {.sum = sum, .tokens = static_cast<std::int64_t>(tokens)};
     }
 
     /// Waits until every started operation of this rank is done.
@@ -198,30 +212,48 @@ private:
 
     /// `model_bytes`: what the model allocates beside it.
     MemoryPlan checked_plan(std::size_t model_bytes) const {
-        MemoryPlan plan = state_plan_.table(O::slots, workspace());
-        require_within(
-            options_.memory, comm_.rank(), plan.total() + model_bytes, [&](StageFlags stage) {
-                const GradientPlan how{stage, dtype_of<E>, options_};
-                const StatePlan other{layout_, static_cast<std::size_t>(comm_.size()), stage, how};
-                return other.table(O::slots, workspace()).total() + model_bytes;
-            });
+        MemoryPlan plan = state_plan_.table(workspace());
+        require_within(options_.get<MemoryLimit>(), comm_.rank(), plan.total() + model_bytes,
+                       [&](StageFlags stage) {
+                           const GradientPlan how{stage, dtype_of<E>, options_};
+                           const StatePlan other{layout_, stage, how, O::slots};
+                           return other.table(workspace()).total() + model_bytes;
+                       });
         return plan;
     }
 
-    Step update(Loss local) {
+    /// Elements `first` on of the bucket's master to rank 0, each from the rank that owns it.
+    void gather(std::size_t b, std::size_t first, std::span<float> values) {
+        const std::size_t shard = layout_.buckets()[b].shard, end = first + values.size();
+        const std::span<E> owned = parameters_.owned(b);
+        for (std::size_t at = first; at < end;) {
+            const std::size_t owner = S::shards_optimizer ? at / shard : 0;
+            const std::size_t next = S::shards_optimizer ? std::min(end, (owner + 1) * shard) : end;
+            const std::span<float> part = values.subspan(at - first, next - at);
+            const int from = static_cast<int>(owner);
+            if (comm_.rank() == from) state_.get(b, at - first_owned(b), part, owned);
+            if (from != 0 && comm_.rank() == from) comm_.send(std::as_bytes(part), 0).wait();
+            if (from != 0 && comm_.rank() == 0)
+                comm_.recv(std::as_writable_bytes(part), from).wait();
+            at = next;
+        }
+    }
+
+    /// `local_loss`: the mean of the micro-steps' means.
+    Step update(double local_loss, std::int64_t local_tokens) {
         const std::size_t buckets = layout_.buckets().size();
         const std::span<double> mine = exchange_.mine();
         gradients_.typed([&](auto tag) {
             using G = decltype(tag);
             for (std::size_t b = 0; b < buckets; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
-                mine[b] = bucket.trainable ? sum_of_squares<G>(bucket, first_of_shard(b),
+                mine[b] = bucket.trainable ? sum_of_squares<G>(device_, bucket, first_of_shard(b),
                                                                gradients_.template shard<G>(b))
                                            : 0;
             }
         });
-        mine[buckets] = local.mean;
-        mine[buckets + 1] = static_cast<double>(local.tokens);
+        mine[buckets] = local_loss;
+        mine[buckets + 1] = static_cast<double>(local_tokens);
         exchange_();
 
         Step step{.index = index_};
@@ -235,13 +267,13 @@ private:
         step.loss = loss / comm_.size();
         step.tokens = static_cast<std::int64_t>(tokens);
         step.gradient_norm = std::sqrt(squares);
-        step.rates = schedule_(index_ + 1, optimizer_.rates());
+        step.rates = rates_of(index_ + 1);
         if (!is_finite(squares)) return skip(step);
         skipped_in_a_row_ = 0;
 
         float scale = 1;
-        if (options_.clip.max_norm > 0) {
-            const double ratio = (step.gradient_norm + 1e-6) / options_.clip.max_norm;
+        if (const float most = options_.get<ClipNorm>().max_norm; most > 0) {
+            const double ratio = (step.gradient_norm + 1e-6) / most;
             if (ratio > 1) scale = static_cast<float>(1.0 / ratio);
         }
         const StepContext now{.index = ++index_, .rates = step.rates};
@@ -260,7 +292,17 @@ private:
         return step;
     }
 
-    /// Collective: names the first tensor that is not finite, in layout order, and its rank.
+    Rates rates_of(std::int64_t index) const {
+        const Rates rates = schedule_(index, optimizer_.rates());
+        const auto means_something = [](float rate) { return is_finite(rate) && rate >= 0; };
+        require(means_something(rates.lr) && means_something(rates.momentum), Errc::config,
+                "schedule: the rates of step ", index, " are lr ", rates.lr, " and momentum ",
+                rates.momentum, ", expected finite numbers of 0 or more");
+        return rates;
+    }
+
+    /// Collective: names the first tensor whose mean over ranks is not finite, in layout order.
+    /// Each rank's own gradient is gone by now; which loss was not finite is known.
     Step skip(Step step) {
         gradients_.settle();
         const double none = static_cast<double>(layout_.full_size());
@@ -270,23 +312,28 @@ private:
             for (std::size_t b = 0; b < layout_.buckets().size() && first == none; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
                 if (!bucket.trainable) continue;
-                const std::span<G> shard = gradients_.template shard<G>(b);
-                for (std::size_t i = 0; i < shard.size() && first == none; ++i)
-                    if (!is_finite(static_cast<float>(shard[i])))
-                        first = static_cast<double>(bucket.full_offset + first_of_shard(b) + i);
+                const std::span<const G> shard = gradients_.template shard<G>(b);
+                const std::size_t at = first_not_finite<G>(device_, shard);
+                if (at < shard.size())
+                    first = static_cast<double>(bucket.full_offset + first_of_shard(b) + at);
             }
         });
         exchange_.mine()[0] = first;
         exchange_();
-        int rank = 0;
-        for (int r = 1; r < comm_.size(); ++r)
-            if (exchange_.of_rank(r)[0] < exchange_.of_rank(rank)[0]) rank = r;
-        const auto at = static_cast<std::size_t>(exchange_.of_rank(rank)[0]);
+        int bad_loss = -1;
+        for (int r = comm_.size(); r-- > 0;) {
+            first = std::min(first, exchange_.of_rank(r)[0]);
+            if (!is_finite(exchange_.of_rank(r)[layout_.buckets().size()])) bad_loss = r;
+        }
         step.skipped = true;
-        step.non_finite = name_at(at) + " (shard of rank " + std::to_string(rank) + ")";
+        step.non_finite = name_at(static_cast<std::size_t>(first));
+        if (bad_loss >= 0)
+            step.non_finite += " (and the loss of rank " + std::to_string(bad_loss) + ")";
+        else if (comm_.size() > 1)
+            step.non_finite += " (mean over " + std::to_string(comm_.size()) + " ranks)";
         ++skipped_;
         ++skipped_in_a_row_;
-        require(skipped_in_a_row_ < options_.skip.most_in_a_row, Errc::numeric,
+        require(skipped_in_a_row_ < options_.get<SkipNonFinite>().most_in_a_row, Errc::numeric,
                 "Trainer: gradients were not finite in ", skipped_in_a_row_,
                 " steps in a row, first in ", step.non_finite,
                 ", expected finite values; lower the learning rate, or look at the data");
@@ -302,6 +349,7 @@ private:
 
     std::vector<Unit> units_;
     C& comm_;
+    D device_;
     EngineOptions options_;
     O optimizer_;
     AnySchedule schedule_;
@@ -315,6 +363,8 @@ private:
     Exchange<C, D> exchange_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;
+    int exceptions_ = std::uncaught_exceptions();
+    bool open_ = false;  ///< a micro-step has begun and not ended
     bool backward_ = false;
     double loss_ = 0;
     std::int64_t tokens_ = 0;

@@ -7,20 +7,22 @@
 
 #include <zeropp/comm/concepts.hpp>
 #include <zeropp/device/arena.hpp>
+#include <zeropp/device/host.hpp>
 
 namespace zeropp {
 
-/// Owns the arena "communication": the doubles, and the workspace that it lends the communicator
-/// for as long as it lives.
+/// Owns the arenas "communication": the doubles, which the host reads and writes, and the workspace
+/// that it lends the communicator for as long as it lives.
 template <Communicator C, Device D>
 class Exchange {
 public:
     Exchange(C& comm, std::size_t doubles, std::size_t arena_bytes, std::size_t workspace, D device)
         : comm_{comm},
-          memory_{"communication", arena_bytes + workspace, device},
-          mine_{memory_.template take<double>(doubles)},
-          all_{memory_.template take<double>(doubles * static_cast<std::size_t>(comm.size()))},
-          lent_{memory_.template take<std::byte>(workspace)} {
+          memory_{"communication", arena_bytes},
+          workspace_{"communication", workspace, device},
+          mine_{memory_.take<double>(doubles)},
+          all_{memory_.take<double>(doubles * static_cast<std::size_t>(comm.size()))},
+          lent_{workspace_.template take<std::byte>(workspace)} {
         if (!lent_.empty()) comm_.use_workspace(lent_);
     }
     Exchange(const Exchange&) = delete;
@@ -38,12 +40,13 @@ public:
     std::span<const double> of_rank(int rank) const {
         return all_.subspan(mine_.size() * static_cast<std::size_t>(rank), mine_.size());
     }
-    std::size_t bytes_used() const { return memory_.used(); }
-    std::size_t bytes_reserved() const { return memory_.capacity(); }
+    std::size_t bytes_used() const { return memory_.used() + workspace_.used(); }
+    std::size_t bytes_reserved() const { return memory_.capacity() + workspace_.capacity(); }
 
 private:
     C& comm_;
-    Arena<D> memory_;
+    Arena<Host> memory_;
+    Arena<D> workspace_;
     std::span<double> mine_, all_;
     std::span<std::byte> lent_;
 };

@@ -3,7 +3,7 @@
 /// reduction, started bucket by bucket while backward goes on.
 #pragma once
 
-#include <array>
+#include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
@@ -30,12 +30,14 @@ public:
         : layout_{layout},
           comm_{comm},
           how_{how},
+          device_{device},
           memory_{"gradients", plan.gradients, device},
-          staging_memory_{"gradient staging", plan.staging, device} {
+          staging_memory_{"gradient staging", plan.staging, device},
+          units_(layout.units()) {
         const std::size_t largest = StatePlan::largest_rotating(layout);
         slots_.reserve(StatePlan::rotating + layout.buckets().size());
         if (!how_.in_place && largest != 0)
-            for (std::size_t i = 0; i < StatePlan::rotating; ++i)
+            for (; rotating_ < StatePlan::rotating; ++rotating_)
                 slots_.push_back(make_slot(largest));
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
@@ -44,7 +46,7 @@ public:
                     (how_.full ? bucket.padded : bucket.shard) * size_of(how_.type));
                 if (how_.in_place || bucket.resident) {
                     home.own_slot = static_cast<std::ptrdiff_t>(slots_.size());
-                    slots_.push_back(how_.in_place ? Slot{as<E>(home.values), {}, -1}
+                    slots_.push_back(how_.in_place ? Slot{as<E>(home.values), {}}
                                                    : make_slot(bucket.padded));
                 }
             }
@@ -55,10 +57,16 @@ public:
 
     void begin_micro_step(int index) {
         micro_ = index;
+        units_.assign(layout_.units(), Progress::untouched);
         for (Home& home : homes_) {
             home.units_ready = 0;
             home.done = false;
         }
+    }
+    /// After `settle()`: gives up a backward pass that was not finished.
+    void abandon() {
+        for (Home& home : homes_)
+            if (home.slot >= 0) free_slot(home);
     }
 
     /// Where the model writes the unit's gradients; empty if the unit is frozen.
@@ -66,25 +74,17 @@ public:
         const std::size_t b = layout_.bucket_of(unit);
         const Bucket& bucket = layout_.buckets()[b];
         if (!bucket.trainable) return {};
+        require(units_[unit] != Progress::ready, Errc::config, "Trainer: unit ", unit,
+                " writes gradients after it was ready, expected gradient(unit) before");
+        units_[unit] = Progress::written;
         Home& home = homes_[b];
         if (home.slot < 0) {
-            if (home.own_slot >= 0) {
-                home.slot = home.own_slot;
-            } else {
-                home.slot = next_rotating_;
-                next_rotating_ =
-                    (next_rotating_ + 1) % static_cast<std::ptrdiff_t>(StatePlan::rotating);
-            }
+            home.slot = home.own_slot >= 0 ? home.own_slot : free_rotating_slot(unit);
             Slot& slot = slots_[static_cast<std::size_t>(home.slot)];
-            while (slot.bucket >= 0) {
-                require(!flying_.empty(), Errc::config, "Trainer: unit ", unit,
-                        " writes gradients while two other buckets are not ready, expected "
-                        "ready(unit) for one of them first");
-                land();
-            }
-            slot.bucket = static_cast<std::ptrdiff_t>(b);
+            slot.is_free = false;
             for_each_gap(bucket, [&](std::size_t first, std::size_t count) {
-                std::fill_n(slot.wire.data() + first, count, E{});
+                device_.fill_zero(std::as_writable_bytes(slot.wire.subspan(first, count)).data(),
+                                  count * sizeof(E));
             });
         }
         return slots_[static_cast<std::size_t>(home.slot)].wire.subspan(
@@ -97,8 +97,11 @@ public:
         const Bucket& bucket = layout_.buckets()[b];
         if (!bucket.trainable) return;
         Home& home = homes_[b];
-        require(home.slot >= 0, Errc::config, "Trainer: unit ", unit,
+        require(units_[unit] != Progress::ready, Errc::config, "Trainer: unit ", unit,
+                " is ready twice, expected once a backward pass");
+        require(units_[unit] == Progress::written, Errc::config, "Trainer: unit ", unit,
                 " is ready, expected gradient(unit) before");
+        units_[unit] = Progress::ready;
         if (++home.units_ready < bucket.unit_count) return;
         const std::span<E> wire =
             slots_[static_cast<std::size_t>(home.slot)].wire.first(bucket.padded);
@@ -106,8 +109,8 @@ public:
             typed([&](auto tag) {
                 using G = decltype(tag);
                 const std::span<G> sum = as<G>(home.values);
-                accumulate<E, G>(wire, sum, micro_ == 0);
-                if (is_last()) round_to<G, E>(sum, wire);
+                accumulate<E, G>(device_, wire, sum, micro_ == 0);
+                if (is_last()) round_to<G, E>(device_, sum, wire);
             });
             if (!is_last()) {
                 free_slot(home);
@@ -181,11 +184,12 @@ private:
     struct Slot {
         std::span<E> wire;            ///< what a backward pass writes and the ranks exchange
         std::span<std::byte> result;  ///< a shard, where it is added to an earlier micro-step's
-        std::ptrdiff_t bucket = -1;
+        bool is_free = true;
     };
+    enum class Progress : std::uint8_t { untouched, written, ready };
     struct Home {
         std::span<std::byte> values;
-        std::ptrdiff_t own_slot = -1, slot = -1;
+        std::ptrdiff_t own_slot = -1, slot = -1;  ///< -1: none
         std::size_t units_ready = 0;
         bool done = false;
         Gather gather{};
@@ -207,6 +211,16 @@ private:
                 padded / static_cast<std::size_t>(comm_.size()) * size_of(how_.type));
         return slot;
     }
+    /// The oldest reductions are waited for until one is free.
+    std::ptrdiff_t free_rotating_slot(std::size_t unit) {
+        for (;; land()) {
+            for (std::size_t i = 0; i < rotating_; ++i)
+                if (slots_[i].is_free) return static_cast<std::ptrdiff_t>(i);
+            require(!flying_.empty(), Errc::config, "Trainer: unit ", unit,
+                    " writes gradients while two other buckets are not ready, expected "
+                    "ready(unit) for one of them first");
+        }
+    }
     bool is_last() const { return micro_ == how_.micro_steps - 1; }
     bool adds() const { return how_.every && micro_ > 0; }
 
@@ -224,24 +238,27 @@ private:
         if (adds())
             typed([&](auto tag) {
                 using G = decltype(tag);
-                accumulate<G, G>(reduced<G>(flying.bucket), shard<G>(flying.bucket), false);
+                accumulate<G, G>(device_, reduced<G>(flying.bucket), shard<G>(flying.bucket),
+                                 false);
             });
         free_slot(home);
         home.done = true;
     }
     void free_slot(Home& home) {
-        slots_[static_cast<std::size_t>(home.slot)].bucket = -1;
+        slots_[static_cast<std::size_t>(home.slot)].is_free = true;
         home.slot = -1;
     }
 
     const Layout& layout_;
     C& comm_;
     GradientPlan how_;
+    D device_;
     Arena<D> memory_, staging_memory_;
-    std::vector<Slot> slots_;
+    std::vector<Slot> slots_;  ///< those that rotate, then the buckets' own
+    std::size_t rotating_ = 0;
     std::vector<Home> homes_;
+    std::vector<Progress> units_;  ///< in this backward pass
     std::vector<Flying> flying_;
-    std::ptrdiff_t next_rotating_ = 0;
     int micro_ = 0;
 };
 

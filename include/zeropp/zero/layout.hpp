@@ -9,6 +9,7 @@
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/model/concepts.hpp>
+#include <zeropp/zero/topology.hpp>
 
 namespace zeropp {
 
@@ -20,7 +21,7 @@ struct Segment {
 };
 
 /// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
-/// `ranks` equal shards.
+/// equal shards, one for each rank of a shard group.
 struct Bucket {
     std::size_t first_unit = 0, unit_count = 0;
     std::size_t used = 0;         ///< elements before the padding
@@ -32,7 +33,7 @@ struct Bucket {
     std::vector<Segment> segments;
 };
 
-/// The order of all elements. It depends on the units, the rank count and the bucket size, and on
+/// The order of all elements. It depends on the units, the topology and the bucket size, and on
 /// nothing else: not on the stage, the precision or the optimizer.
 ///
 /// Laws: shards tile each bucket in rank order without gap or overlap; segments do not overlap and
@@ -45,22 +46,28 @@ public:
     Layout() = default;
     /// Small units share a bucket of at most `bucket_elements`; a larger unit is a bucket by
     /// itself.
-    Layout(const std::vector<Unit>& units, std::size_t ranks, std::size_t bucket_elements) {
+    Layout(const std::vector<Unit>& units, const Topology& topology, std::size_t bucket_elements)
+        : topology_{topology} {
+        require(topology.world() == topology.shard, Errc::config, "Layout: the groups are ",
+                topology.shard, " shard, ", topology.replica, " replica, ", topology.tensor,
+                " tensor and ", topology.pipeline, " pipeline, expected 1 of all but shard");
         require(!units.empty(), Errc::config,
                 "Layout: the model has no units, expected at least one");
         for (std::size_t u = 0; u < units.size(); ++u) place(units[u], u, bucket_elements);
         require_names_differ(units);
         for (Bucket& bucket : buckets_) {
-            const std::size_t step = ranks * shard_alignment;
+            const std::size_t step = topology.shard * shard_alignment;
             bucket.padded = (bucket.used + step - 1) / step * step;
-            bucket.shard = bucket.padded / ranks;
+            bucket.shard = bucket.padded / topology.shard;
             bucket.full_offset = full_size_;
             full_size_ += bucket.padded;
             shard_size_ += bucket.shard;
         }
     }
 
+    const Topology& topology() const noexcept { return topology_; }
     const std::vector<Bucket>& buckets() const noexcept { return buckets_; }
+    std::size_t units() const noexcept { return places_.size(); }
     std::size_t bucket_of(std::size_t unit) const { return places_.at(unit).bucket; }
     /// Elements from the bucket's begin to the unit's.
     std::size_t offset_in_bucket(std::size_t unit) const { return places_.at(unit).offset; }
@@ -102,6 +109,13 @@ private:
             const Parameter& parameter = unit.parameters[i];
             require(parameter.size() != 0, Errc::shape, "Layout: parameter '", parameter.name,
                     "' has no elements, expected at least one");
+            require(parameter.group == 0, Errc::config, "Layout: parameter '", parameter.name,
+                    "' is of group ", parameter.group,
+                    ", expected 0: this version updates all of them alike");
+            require(!parameter.tensor_axis || *parameter.tensor_axis < parameter.shape.size(),
+                    Errc::shape, "Layout: parameter '", parameter.name, "' is divided along axis ",
+                    parameter.tensor_axis.value_or(0), ", expected less than ",
+                    parameter.shape.size());
             bucket.segments.push_back({index, i, bucket.used + parameter_offset(unit, i),
                                        parameter.size(), parameter.trainable});
         }
@@ -109,6 +123,7 @@ private:
         ++bucket.unit_count;
     }
 
+    Topology topology_;
     std::vector<Bucket> buckets_;
     std::vector<Place> places_;
     std::size_t full_size_ = 0, shard_size_ = 0;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file The policies that are values: they change what a step does, not the trainer's type.
+/// \file The policies that are values: they change what a step does, not the trainer's type. Each
+/// says what ranks have to agree on; a new one is added to the list at the end and nowhere else.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/fingerprint.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/optim/concepts.hpp>
 
@@ -16,6 +20,7 @@ struct ClipNorm {
     float max_norm = 1.0f;
 
     void check() const { detail::require_at_least_0("ClipNorm", "max_norm", max_norm); }
+    void describe(Fingerprint& fields) const { fields.add("gradient clipping", max_norm); }
 };
 
 /// `steps` micro-steps a step. Reducing every micro-step keeps only this rank's shard of the sum;
@@ -25,17 +30,32 @@ struct Accumulation {
 
     int steps = 1;
     Reduce reduce = Reduce::by_stage;  ///< once for stages 0 and 1, every for 2 and 3
+
+    void check() const {
+        require(steps >= 1, Errc::config, "Accumulation: steps is ", steps,
+                ", expected at least 1");
+    }
+    void describe(Fingerprint& fields) const {
+        fields.add("gradient accumulation", steps);
+        fields.add("reduction", static_cast<int>(reduce));
+    }
 };
 
 /// The type that reduced gradients are rounded to and accumulated in. Default: the element type
 /// with one micro-step a step, fp32 with more.
 struct Gradients {
     std::optional<DType> type;
+
+    void describe(Fingerprint& fields) const {
+        fields.add("gradient type", std::string{type ? name_of(*type) : "by precision"});
+    }
 };
 
 /// Upper bound of the elements that small units share a bucket up to.
 struct Buckets {
     std::size_t elements = std::size_t{1} << 20;
+
+    void describe(Fingerprint& fields) const { fields.add("bucket elements", elements); }
 };
 
 /// A step whose gradients are not finite is skipped on all ranks; so many in a row end the run.
@@ -46,20 +66,32 @@ struct SkipNonFinite {
         require(most_in_a_row >= 1, Errc::config, "SkipNonFinite: most_in_a_row is ", most_in_a_row,
                 ", expected at least 1");
     }
+    void describe(Fingerprint& fields) const {
+        fields.add("skipped steps in a row", most_in_a_row);
+    }
 };
 
 /// Refuse to start if this rank's plan is larger. 0: no limit.
 struct MemoryLimit {
     std::size_t bytes = 0;
+
+    void describe(Fingerprint& fields) const { fields.add("memory limit", bytes); }
 };
 
-struct EngineOptions {
-    ClipNorm clip;
-    Accumulation accumulation;
-    Gradients gradients;
-    Buckets buckets;
-    SkipNonFinite skip;
-    MemoryLimit memory;
+/// One value of each kind.
+template <class... Os>
+struct OptionList : Os... {
+    template <class O>
+    static constexpr bool has = (std::same_as<O, Os> || ...);
+
+    template <class O>
+    requires has<O> O& get() noexcept { return *this; }
+    template <class O>
+    requires has<O>
+    const O& get() const noexcept { return *this; }
+    void describe(Fingerprint& fields) const { (get<Os>().describe(fields), ...); }
 };
+using EngineOptions =
+    OptionList<ClipNorm, Accumulation, SkipNonFinite, MemoryLimit, Gradients, Buckets>;
 
 }  // namespace zeropp

@@ -26,7 +26,8 @@ public:
         : layout_{layout},
           comm_{comm},
           memory_{"parameters", plan.parameters, device},
-          gathered_memory_{"gathered parameters", plan.gathered, device} {
+          gathered_memory_{"gathered parameters", plan.gathered, device},
+          uses_(layout.units()) {
         for (const Bucket& bucket : layout_.buckets()) {
             Home home;
             home.stored =
@@ -69,12 +70,17 @@ public:
                                                       std::as_writable_bytes(homes_[bucket].whole));
     }
 
+    /// Drops what a pass that was not finished has left.
     void begin_pass(bool training) {
+        uses_.assign(layout_.units(), 0);
         if constexpr (S::shards_parameters) {
             training_ = training;
             position_ = 0;
             if (training_ && !known_) sequence_.clear();
-            for (std::size_t b = 0; b < homes_.size(); ++b) forget_uses(b);
+            for (std::size_t b = 0; b < homes_.size(); ++b) {
+                drop(b);
+                forget_uses(b);
+            }
         }
     }
     /// What is in use already is in use by backward.
@@ -94,6 +100,7 @@ public:
     std::span<const E> use(std::size_t unit) {
         const std::size_t bucket = layout_.bucket_of(unit);
         Home& home = homes_[bucket];
+        ++uses_[unit];
         if constexpr (S::shards_parameters) {
             if (home.whole.empty()) {
                 follow(bucket);
@@ -113,6 +120,9 @@ public:
     }
 
     void release(std::size_t unit) {
+        require(uses_.at(unit) != 0, Errc::config, "Trainer: unit ", unit,
+                " is released, expected use(unit) before");
+        --uses_[unit];
         if constexpr (S::shards_parameters) {
             const std::size_t bucket = layout_.bucket_of(unit);
             Home& home = homes_[bucket];
@@ -209,6 +219,7 @@ private:
     Arena<D> memory_, gathered_memory_;
     std::vector<Home> homes_;
     std::array<Slot, StatePlan::rotating> slots_{};
+    std::vector<int> uses_;  ///< of each unit that are not released
     std::vector<std::size_t> sequence_;
     std::size_t position_ = 0;
     bool training_ = false, known_ = false;

@@ -3,19 +3,19 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
-#include <cstdint>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include <zeropp/core/master_split.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/arena.hpp>
 #include <zeropp/device/host.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/options.hpp>
+#include <zeropp/zero/slots.hpp>
 #include <zeropp/zero/stage.hpp>
 
 namespace zeropp {
@@ -40,14 +40,12 @@ struct GradientPlan {
 
     GradientPlan() = default;
     GradientPlan(StageFlags stage, DType element_type, const EngineOptions& options)
-        : element{element_type}, micro_steps{options.accumulation.steps} {
-        require(micro_steps >= 1, Errc::config, "Accumulation: steps is ", micro_steps,
-                ", expected at least 1");
-        type = options.gradients.type.value_or(micro_steps == 1 ? element : DType::fp32);
+        : element{element_type}, micro_steps{options.get<Accumulation>().steps} {
+        type = options.get<Gradients>().type.value_or(micro_steps == 1 ? element : DType::fp32);
         require(type == element || type == DType::fp32, Errc::config, "Gradients: type is ",
                 name_of(type), ", expected fp32 or the element type ", name_of(element));
         using Reduce = Accumulation::Reduce;
-        const Reduce reduce = options.accumulation.reduce;
+        const Reduce reduce = options.get<Accumulation>().reduce;
         const bool wants_every = reduce == Reduce::by_stage ? stage.shards_gradients
                                                             : reduce == Reduce::every_micro_step;
         every = micro_steps > 1 && wants_every;
@@ -62,12 +60,17 @@ struct StatePlan {
     static constexpr std::size_t rotating = 2;   ///< staging and gather buffers
     static constexpr std::size_t in_flight = 2;  ///< reductions at once
 
-    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, master = 0, slot = 0,
-                exchange = 0;
-    std::size_t largest_bucket = 0;   ///< elements, padded, of the buckets that rotate
-    std::size_t largest_reduced = 0;  ///< elements, padded, of the trainable buckets
+    std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, exchange = 0;
+    MasterRow master;                    ///< of all elements that this rank updates
+    std::vector<MemoryPlan::Row> slots;  ///< in the optimizer's order
+    std::size_t largest_bucket = 0;      ///< elements, padded, of the buckets that rotate
+    std::size_t largest_reduced = 0;     ///< elements, padded, of the trainable buckets
 
-    StatePlan(const Layout& layout, std::size_t ranks, StageFlags stage, const GradientPlan& plan) {
+    StatePlan(const Layout& layout, StageFlags stage, const GradientPlan& plan,
+              std::span<const Slot> optimizer)
+        : master{master_row(plan.element).name} {
+        for (const Slot& slot : optimizer) slots.push_back({std::string{slot.name}, 0});
+        const std::size_t ranks = layout.topology().shard;
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
         for (const Bucket& bucket : layout.buckets()) {
@@ -80,8 +83,9 @@ struct StatePlan {
             if (!bucket.trainable) continue;
             largest_reduced = std::max(largest_reduced, bucket.padded);
             gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
-            if (plan.element != DType::fp32) master += rounded(owned * sizeof(std::uint16_t));
-            slot += rounded(owned * sizeof(float));
+            master.bytes += rounded(owned * master_row(plan.element).bytes);
+            for (std::size_t s = 0; s < slots.size(); ++s)
+                slots[s].bytes += rounded(slot_bytes(optimizer[s].format, owned));
             if (!plan.in_place && bucket.resident)
                 staging += staging_bytes(bucket.padded, bucket.shard, plan);
         }
@@ -112,14 +116,14 @@ struct StatePlan {
         return most;
     }
 
-    MemoryPlan table(std::span<const std::string_view> slot_names, std::size_t workspace) const {
+    MemoryPlan table(std::size_t workspace) const {
         MemoryPlan rows;
         rows.add("parameters", parameters);
         if (gathered != 0) rows.add("gathered parameters", gathered);
         rows.add("gradients", gradients);
         if (staging != 0) rows.add("gradient staging", staging);
-        if (master != 0) rows.add("master remainder", master);
-        for (const std::string_view name : slot_names) rows.add(std::string{name}, slot);
+        if (master.bytes != 0) rows.add(std::string{master.name}, master.bytes);
+        for (const MemoryPlan::Row& slot : slots) rows.add(slot.name, slot.bytes);
         rows.add("communication", exchange + workspace);
         return rows;
     }

@@ -26,10 +26,7 @@ struct is_optimizer : std::bool_constant<Optimizer<T>> {};
 template <class T>
 struct is_schedule : std::bool_constant<Schedule<T>> {};
 template <class T>
-struct is_option
-    : std::bool_constant<std::same_as<T, ClipNorm> || std::same_as<T, Accumulation> ||
-                         std::same_as<T, Gradients> || std::same_as<T, Buckets> ||
-                         std::same_as<T, SkipNonFinite> || std::same_as<T, MemoryLimit>> {};
+struct is_option : std::bool_constant<EngineOptions::has<T>> {};
 
 template <template <class> class Is, class Default, class... Ps>
 struct select {
@@ -83,19 +80,12 @@ template <class E, class... Ps>
 inline constexpr bool precision_agrees =
     std::same_as<typename Policies<Ps...>::template PrecisionOr<Precision<E>>, Precision<E>>;
 
-inline void set_option(EngineOptions& options, ClipNorm value) { options.clip = value; }
-inline void set_option(EngineOptions& options, Accumulation value) { options.accumulation = value; }
-inline void set_option(EngineOptions& options, Gradients value) { options.gradients = value; }
-inline void set_option(EngineOptions& options, Buckets value) { options.buckets = value; }
-inline void set_option(EngineOptions& options, SkipNonFinite value) { options.skip = value; }
-inline void set_option(EngineOptions& options, MemoryLimit value) { options.memory = value; }
-
 template <class... Ps>
 EngineOptions options_from(const Ps&... policies) {
     EngineOptions options;
     [[maybe_unused]] const auto take = [&](const auto& policy) {
-        if constexpr (is_option<std::remove_cvref_t<decltype(policy)>>::value)
-            set_option(options, policy);
+        using P = std::remove_cvref_t<decltype(policy)>;
+        if constexpr (is_option<P>::value) options.template get<P>() = policy;
     };
     (take(policies), ...);
     return options;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file What the optimizer keeps of the elements this rank updates: master remainders and slots.
+/// \file What the optimizer keeps of the elements this rank updates: their master and slots.
 #pragma once
 
 #include <array>
@@ -16,21 +16,24 @@ namespace zeropp {
 
 template <Element E, Optimizer O, Device D>
 class OptimizerState {
-    static constexpr bool splits_master = !std::same_as<E, float>;
+    using Part = typename Master<E>::Part;
+    static constexpr bool keeps_master = Master<E>::row.bytes != 0;
 
 public:
     OptimizerState(const Layout& layout, const StatePlan& plan, bool sharded, D device)
-        : layout_{layout}, master_memory_{"master remainder", plan.master, device} {
+        : layout_{layout},
+          device_{device},
+          master_memory_{std::string{plan.master.name}, plan.master.bytes, device} {
         for (std::size_t s = 0; s < O::slots.size(); ++s)
-            slot_memory_[s] = Arena<D>{std::string{O::slots[s]}, plan.slot, device};
+            slot_memory_[s] = Arena<D>{plan.slots[s].name, plan.slots[s].bytes, device};
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
             if (bucket.trainable) {
                 const std::size_t owned = sharded ? bucket.shard : bucket.padded;
-                if constexpr (splits_master)
-                    home.remainder = master_memory_.template take<std::uint16_t>(owned);
+                if (keeps_master) home.master = master_memory_.template take<Part>(owned);
                 for (std::size_t s = 0; s < O::slots.size(); ++s)
-                    home.slots[s] = slot_memory_[s].template take<float>(owned);
+                    home.slots[s] = slot_memory_[s].template take<std::byte>(
+                        slot_bytes(O::slots[s].format, owned));
             }
             homes_.push_back(home);
         }
@@ -40,31 +43,16 @@ public:
     /// rank owns of the bucket.
     void set(std::size_t bucket, std::size_t first, std::span<const float> values,
              std::span<E> parameters) {
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            if constexpr (splits_master) {
-                std::uint16_t discarded;
-                std::uint16_t& remainder = homes_[bucket].remainder.empty()
-                                               ? discarded
-                                               : homes_[bucket].remainder[first + i];
-                MasterSplit::split(values[i], parameters[first + i], remainder);
-            } else {
-                parameters[first + i] = values[i];
-            }
-        }
+        const std::span<Part> master = homes_[bucket].master;
+        set_masters<E>(device_, values, parameters.subspan(first, values.size()),
+                       master.empty() ? master : master.subspan(first, values.size()));
     }
     /// The fp32 master of elements `first` on of what this rank owns of the bucket.
     void get(std::size_t bucket, std::size_t first, std::span<float> values,
              std::span<const E> parameters) const {
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            if constexpr (splits_master) {
-                const auto& remainder = homes_[bucket].remainder;
-                values[i] = remainder.empty()
-                                ? static_cast<float>(parameters[first + i])
-                                : MasterSplit::join(parameters[first + i], remainder[first + i]);
-            } else {
-                values[i] = parameters[first + i];
-            }
-        }
+        const std::span<const Part> master = homes_[bucket].master;
+        get_masters<E>(device_, parameters.subspan(first, values.size()),
+                       master.empty() ? master : master.subspan(first, values.size()), values);
     }
 
     /// Updates elements [first, first + parameters.size()) of the bucket, all that this rank owns.
@@ -72,17 +60,17 @@ public:
     void update(std::size_t bucket, std::size_t first, const Constants& constants, float scale,
                 std::span<E> parameters, std::span<const G> gradients) {
         Home& home = homes_[bucket];
-        for_each_trainable_run(layout_.buckets()[bucket], first, first + parameters.size(),
-                               [&](std::size_t begin, std::size_t count) {
-                                   const std::size_t at = begin - first;
-                                   std::array<float*, O::slots.size()> slots;
-                                   for (std::size_t s = 0; s < slots.size(); ++s)
-                                       slots[s] = home.slots[s].data() + at;
-                                   update_elements<O>(
-                                       constants, scale, count, parameters.data() + at,
-                                       splits_master ? home.remainder.data() + at : nullptr,
-                                       gradients.data() + at, slots);
-                               });
+        for_each_trainable_run(
+            layout_.buckets()[bucket], first, first + parameters.size(),
+            [&](std::size_t begin, std::size_t count) {
+                const std::size_t at = begin - first;
+                std::array<std::byte*, O::slots.size()> slots;
+                for (std::size_t s = 0; s < slots.size(); ++s)
+                    slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
+                update_elements<O>(device_, constants, scale, count, parameters.data() + at,
+                                   keeps_master ? home.master.data() + at : nullptr,
+                                   gradients.data() + at, slots);
+            });
     }
 
     std::size_t bytes_used() const {
@@ -98,11 +86,12 @@ public:
 
 private:
     struct Home {
-        std::span<std::uint16_t> remainder;
-        std::array<std::span<float>, O::slots.size()> slots;
+        std::span<Part> master;
+        std::array<std::span<std::byte>, O::slots.size()> slots;
     };
 
     const Layout& layout_;
+    D device_;
     Arena<D> master_memory_;
     std::array<Arena<D>, O::slots.size()> slot_memory_;
     std::vector<Home> homes_;
