@@ -18,7 +18,7 @@ if(NOT found)
     return()
 endif()
 add_custom_command(OUTPUT ${fuzzer} DEPFILE ${fuzzer}.d DEPENDS ${source}
-    COMMAND ${ZEROPP_CLANG} ${flags} -MD -MF ${fuzzer}.d -MT ${fuzzer} ${clang_folders} ${source} -o ${fuzzer}
+    COMMAND ${ZEROPP_CLANG} ${flags} -MD -MF ${fuzzer}.d -MT ${fuzzer} "${own_folders}" "${other_folders}" ${source} -o ${fuzzer}
     COMMAND_EXPAND_LISTS VERBATIM)
 add_custom_target(parsers_fuzz ALL DEPENDS ${fuzzer})
 file(GLOB parsers CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/*)

@@ -47,11 +47,11 @@ add_test(NAME headers.may_be_included_by_two_units COMMAND two_units)
 find_program(ZEROPP_CLANG NAMES clang++-14 clang++)
 set(own "^(${PROJECT_SOURCE_DIR}|${PROJECT_BINARY_DIR})")
 set(all_folders "$<TARGET_PROPERTY:two_units,INCLUDE_DIRECTORIES>")
-set(clang_folders "-I$<JOIN:$<FILTER:${all_folders},INCLUDE,${own}>,;-I>"
-    "-isystem$<JOIN:$<FILTER:${all_folders},EXCLUDE,${own}|^/usr/include$>,;-isystem>")
+set(own_folders "-I$<JOIN:$<FILTER:${all_folders},INCLUDE,${own}>,;-I>")
+set(other_folders "-isystem$<JOIN:$<FILTER:${all_folders},EXCLUDE,${own}|^/usr/include$>,;-isystem>")
 if(ZEROPP_CLANG AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     add_test(NAME headers.compile_with_clang
-        COMMAND ${ZEROPP_CLANG} -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Werror ${clang_folders}
+        COMMAND ${ZEROPP_CLANG} -std=c++20 -fsyntax-only -Wall -Wextra -Wshadow -Werror "${own_folders}" "${other_folders}"
             ${CMAKE_CURRENT_SOURCE_DIR}/two_units/b.cpp
         COMMAND_EXPAND_LISTS)
 endif()
