@@ -101,7 +101,7 @@ refuses 1 "zeropp: large: the tokenizer has 145 tokens, expected at most the 144
 sed 's/"initializer_factor"/"initializer"/; s/"d_model"/"initializer_factor": 1e38, "d_model"/' config.json >factor.json
 "$t5" init --config factor.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of infinite weights"
 has err.txt "^zeropp: initial values: '.*' is -?(inf|nan) at element [0-9]+, expected finite numbers$"
-sed 's/"d_ff": 32/"d_ff": 16000000/; s/"d_model": 24/"d_model": 16000000/' config.json >vast.json
+sed 's/"d_ff": 32/"d_ff": 4000000/; s/"d_model": 24/"d_model": 4000000/' config.json >vast.json
 "$t5" init --config vast.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of a vast model"
 has err.txt '^zeropp: --output out: [0-9]+ bytes are free there, expected at least [0-9]+ for the model$'
 sed 's/"num_layers": [0-9]*/"num_layers": 16777216/' config.json >deep.json
@@ -145,8 +145,9 @@ refuses 1 "zeropp: --output folder: is a directory, expected a file" \
     "$t5" generate --model tiny --data train.jsonl --output folder
 # A file system that is too small for the model: found before training.
 if [ "$(id -u)" = 0 ] && mkdir small && mount -t tmpfs -o size=40k tmpfs small 2>/dev/null; then
-    refuses 1 "zeropp: --output small/out: 40960 bytes are free there, expected at least 71648 for the model" \
-        "$t5" train "${good[@]}" --steps 2 --output small/out
+    # The tokenizer's file counts too, whose size is SentencePiece's affair.
+    "$t5" train "${good[@]}" --steps 2 --output small/out >out.txt 2>err.txt && complain "a model in too small a place"
+    has err.txt '^zeropp: --output small/out: 40960 bytes are free there, expected at least [0-9]{6} for the model$'
     umount small
 fi
 # A directory that this user may not write; one that may be, within one that may not.
