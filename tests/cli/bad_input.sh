@@ -104,6 +104,9 @@ has err.txt "^zeropp: initial values: '.*' is -?(inf|nan) at element [0-9]+, exp
 sed 's/"d_ff": 32/"d_ff": 4000000/; s/"d_model": 24/"d_model": 4000000/' config.json >vast.json
 "$t5" init --config vast.json --tokenizer-text text.txt --vocab-size 45 --output out 2>err.txt && complain "init of a vast model"
 has err.txt '^zeropp: --output out: [0-9]+ bytes are free there, expected at least [0-9]+ for the model$'
+sed 's/4000000/16000000/g' vast.json >countless.json
+refuses 1 "zeropp: model: has more than 281474976710656 parameters up to 'encoder.block.0.layer.1.DenseReluDense.wi_1.weight', expected at most as many" \
+    "$t5" init --config countless.json --tokenizer-text text.txt --vocab-size 45 --output out
 sed 's/"num_layers": [0-9]*/"num_layers": 16777216/' config.json >deep.json
 refuses 1 "zeropp: deep.json: num_layers is 16777216, expected 1 to 4096" \
     "$t5" init --config deep.json --tokenizer-text text.txt --vocab-size 45 --output out
