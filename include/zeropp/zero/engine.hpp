@@ -22,15 +22,13 @@
 #include <zeropp/zero/parameters.hpp>
 #include <zeropp/zero/state.hpp>
 #include <zeropp/zero/step.hpp>
+#include <zeropp/zero/weights.hpp>
 
 namespace zeropp {
 
 template <Element E, Device D, Communicator C, Stage S, Optimizer O>
 class Engine final : public UnitObserver<E> {
 public:
-    /// Elements of a parameter that `for_each_weight` holds at a time.
-    static constexpr std::size_t piece = std::size_t{1} << 20;
-
     Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
            const EngineOptions& options, std::size_t model_bytes = 0)
         : units_{std::move(units)},
@@ -70,39 +68,10 @@ public:
     }
     void ready(std::size_t unit) override { gradients_.ready(unit); }
 
-    /// Calls read(unit, parameter, first, span<float>) for initial values, and keeps what this rank
-    /// stores of them.
+    /// As `WeightAccess` has it.
     template <class Read>
     void fill(Read read) {
-        std::vector<float> values(std::size_t{1} << 14);
-        for (std::size_t b = 0; b < layout_.buckets().size(); ++b) {
-            const auto [stored, stored_first] = parameters_.stored(b);
-            const std::span<E> owned = parameters_.owned(b);
-            const std::size_t owned_first = first_owned(b);
-            for (const Segment& segment : layout_.buckets()[b].segments) {
-                const std::size_t end =
-                    std::min(segment.first + segment.size, stored_first + stored.size());
-                for (std::size_t at = std::max(segment.first, stored_first); at < end;) {
-                    const std::size_t boundary = at < owned_first ? owned_first
-                                                 : at < owned_first + owned.size()
-                                                     ? owned_first + owned.size()
-                                                     : end;
-                    const std::size_t count = std::min({values.size(), end - at, boundary - at});
-                    const std::span<float> chunk = std::span{values}.first(count);
-                    read(segment.unit, segment.parameter, at - segment.first, chunk);
-                    if (segment.trainable)
-                        require_finite(units_[segment.unit].parameters[segment.parameter],
-                                       at - segment.first, chunk);
-                    if (at >= owned_first && at < owned_first + owned.size()) {
-                        state_.set(b, at - owned_first, chunk, owned);
-                    } else {
-                        set_masters<E>(device_, chunk, stored.subspan(at - stored_first, count),
-                                       {});
-                    }
-                    at += count;
-                }
-            }
-        }
+        weights().fill(std::move(read));
     }
 
     /// After a micro-step that has failed the step begins anew, with its first micro-step.
@@ -146,21 +115,10 @@ public:
         return result;
     }
 
-    /// Collective: sends rank 0 the fp32 master of every parameter in layout order, `piece`
-    /// elements at a time: (W-1)/W of 4 bytes an element where the optimizer is sharded. Calls
-    /// visit(unit, parameter, first, values) on rank 0 with elements `first` on of the parameter.
-    /// What is frozen has no master: its values come in its own precision.
+    /// Collective. As `WeightAccess` has it.
     template <class Visit>
     void for_each_weight(Visit visit) {
-        std::vector<float> values;
-        for (std::size_t b = 0; b < layout_.buckets().size(); ++b)
-            for (const Segment& segment : layout_.buckets()[b].segments)
-                for (std::size_t at = 0; at < segment.size; at += piece) {
-                    values.resize(std::min(piece, segment.size - at));
-                    gather(b, segment.first + at, values);
-                    if (comm_.rank() == 0)
-                        visit(segment.unit, segment.parameter, at, std::span{values});
-                }
+        weights().for_each(std::move(visit));
     }
 
     /// Collective: over all ranks' tokens.
@@ -197,10 +155,11 @@ public:
     }
 
 private:
+    WeightAccess<E, D, C, S, O> weights() {
+        return {units_, layout_, comm_, device_, parameters_, state_};
+    }
     std::size_t first_owned(std::size_t b) const {
-        return S::shards_optimizer
-                   ? layout_.buckets()[b].shard * static_cast<std::size_t>(comm_.rank())
-                   : 0;
+        return first_owned_by<S>(layout_.buckets()[b], comm_.rank());
     }
     std::size_t first_of_shard(std::size_t b) const {
         return layout_.buckets()[b].shard * static_cast<std::size_t>(comm_.rank());
@@ -220,23 +179,6 @@ private:
                            return other.table(workspace()).total() + model_bytes;
                        });
         return plan;
-    }
-
-    /// Elements `first` on of the bucket's master to rank 0, each from the rank that owns it.
-    void gather(std::size_t b, std::size_t first, std::span<float> values) {
-        const std::size_t shard = layout_.buckets()[b].shard, end = first + values.size();
-        const std::span<E> owned = parameters_.owned(b);
-        for (std::size_t at = first; at < end;) {
-            const std::size_t owner = S::shards_optimizer ? at / shard : 0;
-            const std::size_t next = S::shards_optimizer ? std::min(end, (owner + 1) * shard) : end;
-            const std::span<float> part = values.subspan(at - first, next - at);
-            const int from = static_cast<int>(owner);
-            if (comm_.rank() == from) state_.get(b, at - first_owned(b), part, owned);
-            if (from != 0 && comm_.rank() == from) comm_.send(std::as_bytes(part), 0).wait();
-            if (from != 0 && comm_.rank() == 0)
-                comm_.recv(std::as_writable_bytes(part), from).wait();
-            at = next;
-        }
     }
 
     /// `local_loss`: the mean of the micro-steps' means.
