@@ -145,23 +145,26 @@ JSON
     [ $status -eq 0 ] || exit $status
     touch "$out/$stage.done"
 }
-# Steps of the fine-tuning that fit into the short run's time: a step of it takes three quarters of one
-# of copying, whose median is known, and the evaluation after it as long as some 800.
+# Steps of the fine-tuning that fit into the short run's time: a step of it takes at most 0.85 of one of
+# copying, whose median is known, and evaluation as long as some 300. More than 9000 do not help.
 timed_steps() {
     sed -nE 's/^\{"event":"step".*"seconds":([0-9.e-]+).*/\1/p' "$out/copying.jsonl" | sort -g |
         awk -v left=$((seconds + started - SECONDS)) '{ step[NR] = $1 } END {
-            count = left / (0.75 * step[int((NR + 1) / 2)]) - 800
-            print int(count < 500 ? 500 : count > 20000 ? 20000 : count)
+            count = left / (0.85 * step[int((NR + 1) / 2)]) - 300
+            print int(count < 500 ? 500 : count > 9000 ? 9000 : count)
         }'
 }
 trap ':' INT TERM # the program stops by itself and saves; then `train` ends the script
 train pretrained "$out/init" "${steps[0]}" 1e-3 "${task[@]}" --objective span-corruption
 train copying "$out/pretrained" "${steps[1]}" 2e-3 "${copying[@]}"
-[ "${steps[2]}" != timed ] || [ -e "$out/finetuned.done" ] || steps[2]=$(timed_steps)
-train finetuned "$out/copying" "${steps[2]}" "$finetune_rate" "${task[@]}"
+[ "${steps[2]}" != timed ] || steps[2]=$(timed_steps)
+# Without dropout what is seen more than once is soon learnt by heart.
+dropout=0.05
+[ "${steps[2]}" -lt 6000 ] && [ "$run" = short ] || dropout=0.1
+train finetuned "$out/copying" "${steps[2]}" "$finetune_rate" "${task[@]}" --dropout "$dropout"
 model=$out/finetuned
 if [ "$run" = long ]; then
-    train refined "$model" "${steps[3]}" 5e-4 "${task[@]}"
+    train refined "$model" "${steps[3]}" 5e-4 "${task[@]}" --dropout "$dropout"
     model=$out/refined
 fi
 
