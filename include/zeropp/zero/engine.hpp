@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <span>
 #include <string>
 #include <utility>
@@ -49,10 +48,8 @@ public:
                     device} {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
-    /// Peers may still be reading this rank's memory: it stays until they are done or gone. While
-    /// an exception passes it waits for nobody: they may need what this rank will not do any more.
+    /// Peers may still be reading this rank's memory: it stays until they are done or gone.
     ~Engine() {
-        if (std::uncaught_exceptions() > exceptions_) return;
         try {
             settle();
         } catch (...) {  // the world has failed, and says so where the failure is
@@ -305,7 +302,6 @@ private:
     Exchange<C, D> exchange_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;
-    int exceptions_ = std::uncaught_exceptions();
     bool open_ = false;  ///< a micro-step has begun and not ended
     bool backward_ = false;
     double loss_ = 0;
