@@ -23,9 +23,9 @@ add_custom_command(OUTPUT ${fuzzer} DEPFILE ${fuzzer}.d DEPENDS ${source}
 add_custom_target(parsers_fuzz ALL DEPENDS ${fuzzer})
 file(GLOB parsers CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/*)
 foreach(parser IN LISTS parsers)
-    set(found ${CMAKE_CURRENT_BINARY_DIR}/fuzz/${parser}) # inputs that reach more code
-    file(MAKE_DIRECTORY ${found})
+    file(GLOB inputs CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${parser}/*)
+    list(JOIN inputs "," inputs) # and nothing from an earlier run, so that a failure repeats
     add_test(NAME fuzz.${parser} COMMAND ${fuzzer} --parser=${parser} -runs=30000 -seed=1 -max_len=4096
-        -timeout=60 -artifact_prefix=${found}_ ${found} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${parser})
+        -timeout=60 -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/fuzz/${parser}_ -seed_inputs=${inputs})
     set_tests_properties(fuzz.${parser} PROPERTIES TIMEOUT 600)
 endforeach()

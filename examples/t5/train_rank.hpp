@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -132,6 +133,13 @@ private:
                 // On all ranks alike, and without a trace in the weights: they are saved first.
                 if (error.code() != zeropp::Errc::numeric || trainer_.steps() == 0) throw;
                 ++skipped_;
+                sent_ += comm_.bytes_sent() - sent_before;
+                tell(zeropp::StepEvent{.step = step_index + 1,
+                                       .loss = std::numeric_limits<double>::quiet_NaN(),
+                                       .gradient_norm = std::numeric_limits<double>::quiet_NaN(),
+                                       .seconds = seconds_since(begin),
+                                       .tokens = 0,
+                                       .skipped = true});
                 failure_ = std::current_exception();
                 return true;
             }
@@ -183,7 +191,7 @@ private:
         try {
             for (const auto& sink : sinks_) sink->on(event);
         } catch (...) {
-            failure_ = std::current_exception();
+            if (!failure_) failure_ = std::current_exception();
             sinks_.clear();
         }
     }

@@ -3,13 +3,16 @@
 /// their communicator's and their model's.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <zeropp/comm/agreement.hpp>
 #include <zeropp/comm/concepts.hpp>

@@ -29,7 +29,7 @@ refuses 1 "zeropp: --output /dev/fd/99: Bad file descriptor, expected a place th
 "$t5" eval --model tiny --data train.jsonl >/dev/full 2>err.txt && complain "eval onto a full device ends well"
 [ "$(cat err.txt)" = "zeropp: standard output: No space left on device, expected to write the result" ] ||
     complain "eval onto a full device says: $(cat err.txt)"
-"${train[@]}" --steps 3 --output piped | head -n 1 >first.txt || complain "a reader that goes"
+"${train[@]}" --steps 500 --steps-per-print 1 --output piped | head -n 1 >first.txt || complain "a reader that goes"
 [ -e piped/model.safetensors ] || complain "no model where the reader of the progress goes"
 mkfifo log.pipe
 head -n 1 log.pipe >first.jsonl &
@@ -52,6 +52,8 @@ absent new nowhere
 grep -q '^zeropp: Trainer: gradients were not finite in 10 steps in a row' err.txt ||
     complain "a run that diverges says: $(cat err.txt)"
 has out.txt '^stopped by an error after '
+[ "$(grep -c '"event":"step"' diverged.jsonl)" = "$(field diverged.jsonl end steps)" ] ||
+    complain "a run that diverges has another number of lines than of steps"
 grep -q '"event":"end".*"stopped":true' diverged.jsonl || complain "a run that diverges has no last line"
 works "$t5" generate --model diverged --data train.jsonl --output diverged.txt --max-new-tokens 3
 

@@ -7,6 +7,7 @@
 
 #include <zeropp/comm/thread.hpp>
 #include <zeropp/model/t5.hpp>
+#include <zeropp/tensor/reference_products.hpp>
 #include <zeropp/trainer.hpp>
 
 #include "model/golden.hpp"
@@ -137,4 +138,29 @@ TEST_CASE("dropout changes what a T5 learns, its seed and rate alone decide how"
     const Result once = train<zp::Zero<2>, float>({});
     CHECK(once == train<zp::Zero<2>, float>({}));
     CHECK_FALSE(once == train<zp::Zero<2>, float>({.dropout = 0.0f}));
+}
+
+namespace {
+
+thread_local int way = 0;
+
+struct Ways : zp::ReferenceProducts {
+    Ways() = default;
+    explicit Ways(int) {}
+    void describe(zp::Fingerprint& fields) const { fields.add("the way of products", way); }
+};
+
+}  // namespace
+
+TEST_CASE("ranks whose products differ are refused") {
+    CHECK_THROWS_WITH(
+        zp::run_ranks(2,
+                      [](zp::ThreadComm comm) {
+                          way = comm.rank();
+                          auto model = zp::T5<float, zp::Host, Ways>::from_pretrained(
+                              golden_directory("gated_untied"), {.micro_batch = 1});
+                          zp::Trainer trainer{model, comm};
+                      }),
+        "zeropp: start-up: the way of products is 0 on rank 0 and 1 on rank 1, expected the same "
+        "on every rank");
 }

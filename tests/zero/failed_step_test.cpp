@@ -214,3 +214,27 @@ TEST_CASE(
           "zeropp: Trainer: unit 3 writes gradients while two other buckets are not ready, "
           "expected ready(unit) for one of them first");
 }
+
+namespace {
+
+/// All ranks throw alike while the gathers of a step are in flight, and go on with another trainer.
+template <class C>
+void go_on_after_a_failure(C& comm) {
+    Told model;
+    try {
+        Trainer trainer{model, comm, zero<2>, Sgd{.lr = 1}, ClipNorm{0}, Buckets{1}};
+        trainer.step(whole);
+        fail(Errc::io, "user: enough, expected more");
+    } catch (const Error&) {
+    }
+    Trainer trainer{model, comm, zero<2>, Sgd{.lr = 1}, ClipNorm{0}, Buckets{1}};
+    for (int i = 0; i < 40; ++i)
+        if (!trainer.step(whole).updated) fail(Errc::numeric, "a step after it did not update");
+}
+
+}  // namespace
+
+TEST_CASE("a trainer that goes while an exception passes leaves the communicator to the next") {
+    for (const int world : {1, 2, 3})
+        CHECK_NOTHROW(run_ranks(world, [](ThreadComm comm) { go_on_after_a_failure(comm); }));
+}

@@ -106,8 +106,8 @@ public:
     int threads() const noexcept { return threads_; }
     /// What decides the bits of a product beside its arguments.
     void describe(Fingerprint& fields) const {
-        fields.add("oneDNN's instruction set", static_cast<int>(dnnl_get_effective_cpu_isa()));
-        fields.add("bf16 products are native", native_ ? "yes" : "no");
+        fields.add("oneDNN's instruction set (dnnl_cpu_isa_t, capped by ONEDNN_MAX_CPU_ISA)",
+                   static_cast<int>(dnnl_get_effective_cpu_isa()));
     }
 
 private:

@@ -90,7 +90,10 @@ inline void require_finite(const Parameter& parameter, std::size_t first,
 ///
 /// Forward: use(u), compute, release(u). Backward, in reverse: use(u), gradient(u), compute,
 /// ready(u), release(u). A resident unit is used once before its first use and released after its
-/// last in each direction.
+/// last in each direction. Refused: ready(u) twice or before gradient(u), gradient(u) after
+/// ready(u), release(u) without use(u); and, where gradients are staged (stages 2 and 3,
+/// accumulation, another gradient type), more than two buckets that are not resident between
+/// gradient and ready at once.
 template <Element E>
 class UnitObserver {
 public:

@@ -23,8 +23,9 @@ struct CrossEntropyOptions {
 
 namespace detail {
 
-/// The weight's gradient, from blocks of rows. In 16 bits the products of several blocks are summed
-/// in fp32 and the sum is rounded once.
+/// The weight's gradient, from blocks of rows. In 16 bits the products of several blocks, each
+/// rounded, are summed in fp32: 4 bytes an element of the weight more memory, where the labels take
+/// more than one block.
 template <Scalar E, Device D, class P>
 class HeadGradient {
 public:

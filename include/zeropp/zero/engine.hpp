@@ -48,7 +48,9 @@ public:
                     device} {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
-    /// Peers may still be reading this rank's memory: it stays until they are done or gone.
+    /// Peers may still be reading this rank's memory: it stays until they are done or gone. So it
+    /// does while an exception passes: what this rank has started its peers start too, or have
+    /// failed themselves.
     ~Engine() {
         try {
             settle();

@@ -41,7 +41,6 @@ struct Bucket {
 class Layout {
 public:
     static constexpr std::size_t shard_alignment = 128;
-    static constexpr std::size_t default_bucket = std::size_t{1} << 20;
 
     Layout() = default;
     /// Small units share a bucket of at most `bucket_elements`; a larger unit is a bucket by

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file The policies that are values: they change what a step does, not the trainer's type. Each
-/// says what ranks have to agree on; a new one is added to the list at the end and nowhere else.
+/// says what ranks have to agree on; the code finds a new one in the list at the end.
 #pragma once
 
 #include <concepts>

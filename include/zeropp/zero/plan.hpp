@@ -97,8 +97,8 @@ struct StatePlan {
                    rounded(sizeof(double) * exchange_doubles(layout) * ranks);
     }
 
-    /// What each rank tells the others at the end of a step: a partial norm a bucket, the loss,
-    /// and the first tensor that is not finite.
+    /// What each rank tells the others at the end of a step: a partial norm a bucket, the loss
+    /// and the tokens. A skipped step tells the first tensor that is not finite in the first.
     static std::size_t exchange_doubles(const Layout& layout) {
         return layout.buckets().size() + 2;
     }

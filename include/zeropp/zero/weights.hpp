@@ -78,7 +78,7 @@ public:
     /// Collective: sends rank 0 the fp32 master of every parameter in layout order, `piece`
     /// elements at a time: (W-1)/W of 4 bytes an element where the optimizer is sharded. Calls
     /// visit(unit, parameter, first, values) on rank 0 with elements `first` on of the parameter.
-    /// What is frozen has no master: its values come in its own precision.
+    /// The values of what is frozen come in its own precision.
     template <class Visit>
     void for_each(Visit visit) {
         std::vector<float> values;

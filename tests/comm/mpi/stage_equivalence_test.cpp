@@ -43,3 +43,17 @@ TEST_CASE("processes leave the same bits as threads at every stage", "[law]") {
     processes_agree_with_threads<float>({.bucket = 300, .width = 31, .frozen = true});
     processes_agree_with_threads<Bf16>({.frozen = true});
 }
+
+TEST_CASE("a trainer that goes while an exception passes leaves the processes to the next") {
+    MpiComm comm;
+    const auto step = [](auto& trainer) { return trainer.step(MlpBatch{.seed = 1}); };
+    Mlp<float> model{31, 4, false};
+    CHECK_THROWS_WITH(([&] {
+                          Trainer trainer{model, comm, zero<2>, Buckets{300}};
+                          step(trainer);
+                          fail(Errc::io, "user: enough, expected more");
+                      }()),
+                      "zeropp: user: enough, expected more");
+    Trainer trainer{model, comm, zero<2>, Buckets{300}};
+    for (int i = 0; i < 40; ++i) CHECK(step(trainer).updated);
+}
