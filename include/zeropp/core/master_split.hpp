@@ -2,11 +2,11 @@
 /// \file How an fp32 master becomes the parameter that the model computes with.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include <zeropp/core/bits.hpp>
 #include <zeropp/core/precision.hpp>
 
 namespace zeropp {
@@ -17,10 +17,10 @@ namespace zeropp {
 struct MasterSplit {
     ZEROPP_HD static constexpr float join(Bf16 upper, std::uint16_t lower) {
         const std::uint32_t high = static_cast<std::uint32_t>(upper.bits) - (lower >> 15);
-        return std::bit_cast<float>((high << 16) | lower);
+        return bit_cast<float>((high << 16) | lower);
     }
     ZEROPP_HD static constexpr void split(float master, Bf16& upper, std::uint16_t& lower) {
-        const auto bits = std::bit_cast<std::uint32_t>(master);
+        const auto bits = bit_cast<std::uint32_t>(master);
         upper.bits = static_cast<std::uint16_t>((bits + 0x8000u) >> 16);
         lower = static_cast<std::uint16_t>(bits);
     }
@@ -39,6 +39,7 @@ struct Master;
 template <>
 struct Master<float> {
     struct Part {};
+    static constexpr bool keeps = false;
     static constexpr MasterRow row{};
     ZEROPP_HD static constexpr float join(float parameter, Part) { return parameter; }
     ZEROPP_HD static constexpr void split(float master, float& parameter, Part&) {
@@ -48,11 +49,13 @@ struct Master<float> {
 template <>
 struct Master<Bf16> : MasterSplit {
     using Part = std::uint16_t;
+    static constexpr bool keeps = true;
     static constexpr MasterRow row{"master remainder", sizeof(Part)};
 };
 template <>
 struct Master<Half> {
     using Part = float;
+    static constexpr bool keeps = true;
     static constexpr MasterRow row{"master", sizeof(Part)};
     ZEROPP_HD static constexpr float join(Half, Part master) { return master; }
     ZEROPP_HD static constexpr void split(float master, Half& parameter, Part& part) {

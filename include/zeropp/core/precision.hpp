@@ -2,12 +2,12 @@
 /// \file Element types (float, Bf16, Half) and the precision policies that name them.
 #pragma once
 
-#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include <zeropp/core/bits.hpp>
 #include <zeropp/core/config.hpp>
 
 namespace zeropp {
@@ -18,13 +18,13 @@ struct Bf16 {
 
     Bf16() = default;
     ZEROPP_HD explicit constexpr Bf16(float value) {
-        const auto wide = std::bit_cast<std::uint32_t>(value);
+        const auto wide = bit_cast<std::uint32_t>(value);
         const bool nan = (wide & 0x7fffffffu) > 0x7f800000u;
         const std::uint32_t rounded = wide + 0x7fffu + ((wide >> 16) & 1u);
         bits = static_cast<std::uint16_t>((nan ? (wide | 0x00400000u) : rounded) >> 16);
     }
     ZEROPP_HD constexpr operator float() const {
-        return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+        return bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
     }
 };
 
@@ -34,7 +34,7 @@ struct Half {
 
     Half() = default;
     ZEROPP_HD explicit constexpr Half(float value) {
-        const auto wide = std::bit_cast<std::uint32_t>(value);
+        const auto wide = bit_cast<std::uint32_t>(value);
         const std::uint32_t sign = (wide >> 16) & 0x8000u, magnitude = wide & 0x7fffffffu;
         std::uint32_t result = 0;
         if (magnitude > 0x7f800000u) {
@@ -56,11 +56,11 @@ struct Half {
     ZEROPP_HD constexpr operator float() const {
         const std::uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1fu;
         const std::uint32_t mantissa = bits & 0x3ffu;
-        if (exponent == 0x1fu) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+        if (exponent == 0x1fu) return bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
         if (exponent != 0)
-            return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+            return bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
         const float tiny = static_cast<float>(mantissa) * 0x1p-24f;
-        return std::bit_cast<float>(std::bit_cast<std::uint32_t>(tiny) | sign);
+        return bit_cast<float>(bit_cast<std::uint32_t>(tiny) | sign);
     }
 };
 
@@ -92,10 +92,10 @@ inline constexpr Precision<Half> fp16{};
 
 /// Tested on bits, so that no compiler flag can argue it away.
 ZEROPP_HD constexpr bool is_finite(float value) {
-    return (std::bit_cast<std::uint32_t>(value) & 0x7f800000u) != 0x7f800000u;
+    return (bit_cast<std::uint32_t>(value) & 0x7f800000u) != 0x7f800000u;
 }
 constexpr bool is_finite(double value) {
-    return (std::bit_cast<std::uint64_t>(value) & 0x7ff0000000000000u) != 0x7ff0000000000000u;
+    return (bit_cast<std::uint64_t>(value) & 0x7ff0000000000000u) != 0x7ff0000000000000u;
 }
 
 }  // namespace zeropp

@@ -4,15 +4,15 @@
 /// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011, table 2.
 #pragma once
 
-#include <array>
 #include <cmath>
 #include <cstdint>
 
 #include <zeropp/core/config.hpp>
+#include <zeropp/core/few.hpp>
 
 namespace zeropp {
 
-using RandomBlock = std::array<std::uint32_t, 4>;
+using RandomBlock = Few<std::uint32_t, 4>;
 
 ZEROPP_HD constexpr RandomBlock philox(std::uint64_t key, RandomBlock counter) {
     std::uint32_t k0 = static_cast<std::uint32_t>(key), k1 = static_cast<std::uint32_t>(key >> 32);
@@ -20,8 +20,8 @@ ZEROPP_HD constexpr RandomBlock philox(std::uint64_t key, RandomBlock counter) {
         const std::uint64_t a = std::uint64_t{0xD2511F53u} * counter[0];
         const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * counter[2];
         counter = {
-            static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<std::uint32_t>(b),
-            static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<std::uint32_t>(a)};
+            {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ k0, static_cast<std::uint32_t>(b),
+             static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ k1, static_cast<std::uint32_t>(a)}};
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
@@ -43,8 +43,8 @@ public:
         if (at_ == 4) {
             block_ = philox(
                 seed_,
-                {static_cast<std::uint32_t>(index_), static_cast<std::uint32_t>(index_ >> 32),
-                 static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)});
+                {{static_cast<std::uint32_t>(index_), static_cast<std::uint32_t>(index_ >> 32),
+                  static_cast<std::uint32_t>(stream_), static_cast<std::uint32_t>(stream_ >> 32)}});
             ++index_;
             at_ = 0;
         }
@@ -70,8 +70,8 @@ private:
 /// Standard normal value number `index` of `stream` (Box-Muller on one Philox block, in double).
 inline float normal_at(std::uint64_t seed, std::uint64_t stream, std::uint64_t index) {
     const RandomBlock bits = philox(
-        seed, {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
-               static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)});
+        seed, {{static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
+                static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)}});
     const double u = (bits[0] + 1.0) * 0x1p-32, angle = bits[1] * 0x1p-32 * 6.283185307179586;
     return static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(angle));
 }

@@ -2,9 +2,9 @@
 /// \file A square root that compilers vectorise: std::sqrt may set errno, which keeps them from it.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 
+#include <zeropp/core/bits.hpp>
 #include <zeropp/core/config.hpp>
 
 namespace zeropp {
@@ -13,9 +13,9 @@ namespace zeropp {
 /// to all its digits; of infinity a large finite number. The same bits everywhere: Newton's
 /// iteration for x^(-1/2) from a first guess on the exponent, then one correction of the root.
 ZEROPP_HD ZEROPP_INLINE inline float square_root(float x) {
-    const auto bits = std::bit_cast<std::uint32_t>(x);
-    x = std::bit_cast<float>(bits < 0x7f7fffffu ? bits : 0x7f7fffffu);
-    float y = std::bit_cast<float>(0x5f375a86u - (std::bit_cast<std::uint32_t>(x) >> 1));
+    const auto bits = bit_cast<std::uint32_t>(x);
+    x = bit_cast<float>(bits < 0x7f7fffffu ? bits : 0x7f7fffffu);
+    float y = bit_cast<float>(0x5f375a86u - (bit_cast<std::uint32_t>(x) >> 1));
     const float half = 0.5f * x;
     y = y * __builtin_fmaf(-half * y, y, 1.5f);
     y = y * __builtin_fmaf(-half * y, y, 1.5f);
