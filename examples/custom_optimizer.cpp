@@ -21,7 +21,7 @@ struct Signum {
 
     zp::Rates rates() const { return {.lr = lr, .momentum = beta}; }
     zp::Rates constants(zp::StepContext now) const { return now.rates; }
-    static float update(const zp::Rates& now, float p, float g, std::array<float, 1>& slot) {
+    static float update(const zp::Rates& now, float p, float g, zp::SlotValues<1>& slot) {
         slot[0] = std::fma(now.momentum, slot[0] - g, g);
         return p - std::copysign(now.lr, slot[0]);
     }

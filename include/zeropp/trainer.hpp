@@ -173,17 +173,19 @@ private:
     }
     /// What the optimizer does with a few elements of several sizes: equal constants, equal bits.
     static std::uint64_t probed(const auto& constants) {
+        constexpr std::size_t slots = Optimizer::slots.size();
         std::uint64_t hash = hash_of("");
         for (const float size : {1.0f, 1e-3f, 1e-8f, 1e-16f}) {
-            std::array<float, Optimizer::slots.size()> slots;
-            for (std::size_t s = 0; s < slots.size(); ++s)
-                slots[s] = s == 0 ? size / 2 : size * size;
+            SlotValues<slots> values{};
+            if constexpr (slots > 0)
+                for (std::size_t s = 0; s < slots; ++s) values[s] = s == 0 ? size / 2 : size * size;
             for (const float p : {1.0f, size}) {
-                const float updated = Optimizer::update(constants, p, 0.7f * size, slots);
+                const float updated = Optimizer::update(constants, p, 0.7f * size, values);
                 hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(updated)), hash);
             }
-            for (const float slot : slots)
-                hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(slot)), hash);
+            if constexpr (slots > 0)
+                for (const float value : values.values)
+                    hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(value)), hash);
         }
         return hash;
     }

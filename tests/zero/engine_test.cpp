@@ -459,7 +459,7 @@ struct Padded {
         constants.lr = now.rates.lr;
         return constants;
     }
-    static float update(const Constants& c, float p, float g, std::array<float, 0>&) {
+    static float update(const Constants& c, float p, float g, SlotValues<0>&) {
         return p - static_cast<float>(c.negate ? -c.lr : c.lr) * g;
     }
 };

@@ -21,7 +21,7 @@ struct Counting {
                                                "count"};
     Rates rates() const { return {.lr = lr}; }
     Rates constants(StepContext now) const { return now.rates; }
-    static float update(const Rates& now, float p, float g, std::array<float, 3>& s) {
+    static float update(const Rates& now, float p, float g, SlotValues<3>& s) {
         s[0] = __builtin_fmaf(0.9f, s[0] - g, g);
         s[1] = __builtin_fmaf(0.9f, s[1] - g * g, g * g);
         s[2] += 1;
@@ -54,7 +54,7 @@ TEST_CASE("a slot in bf16 takes half the bytes and is rounded after each step") 
     CHECK(plan.bytes_of("second") == 512);
     CHECK(plan.bytes_of("count") == 1024);
     float p = 0;
-    std::array<float, 3> s{};
+    SlotValues<3> s{};
     for (int step = 0; step < 5; ++step) {
         trainer.step();
         p = Counting::update({.lr = 1}, p, 1.0f, s);

@@ -38,7 +38,7 @@ inline AdamConstants adam_constants(StepContext now, float beta1, double beta2, 
 }
 
 ZEROPP_HD ZEROPP_INLINE inline float adam_update(const AdamConstants& c, float p, float g,
-                                                 std::array<float, 2>& s) {
+                                                 SlotValues<2>& s) {
     g = __builtin_fmaf(c.l2, p, g);
     s[0] = __builtin_fmaf(c.one_minus_beta1, g - s[0], s[0]);
     s[1] = __builtin_fmaf(c.one_minus_beta2, g * g, c.beta2 * s[1]);
@@ -72,7 +72,7 @@ struct AdamW {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, weight_decay, 0);
     }
     ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
-                                                std::array<float, 2>& s) {
+                                                SlotValues<2>& s) {
         return detail::adam_update(c, p, g, s);
     }
 };
@@ -94,7 +94,7 @@ struct Adam {
         return detail::adam_constants(now, now.rates.momentum, beta2, eps, 0, weight_decay);
     }
     ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
-                                                std::array<float, 2>& s) {
+                                                SlotValues<2>& s) {
         return detail::adam_update(c, p, g, s);
     }
 };

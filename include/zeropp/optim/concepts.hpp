@@ -13,6 +13,7 @@
 
 #include <zeropp/core/config.hpp>
 #include <zeropp/core/error.hpp>
+#include <zeropp/core/few.hpp>
 
 namespace zeropp {
 
@@ -40,13 +41,17 @@ struct Slot {
         : name{its_name}, format{its_format} {}
 };
 
+/// What an element has in its slots, in fp32 and in the order of `slots`.
+template <std::size_t N>
+using SlotValues = Few<float, N>;
+
 // clang-format off
 /// Hyper-parameters as an aggregate; `slots`, its memory of an element, any number of them; `constants(context)`, computed once a step;
 /// and the update of one fp32 element.
 ///
 /// Law: element-wise, so any shard of it is the same update. Every multiply-add is an explicit fma.
 template <class O>
-concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepContext now, float p, float g, std::array<float, O::slots.size()>& slots) {
+concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepContext now, float p, float g, SlotValues<O::slots.size()>& slots) {
     { optimizer.rates() } -> std::same_as<Rates>;
     { O::update(optimizer.constants(now), p, g, slots) } -> std::same_as<float>;   // (parameter, gradient) -> parameter
     { O::name } -> std::convertible_to<std::string_view>;

@@ -24,7 +24,7 @@ struct Sgd {
     Constants constants(StepContext now) const { return {-now.rates.lr, weight_decay}; }
 
     ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g,
-                                                std::array<float, 0>&) {
+                                                SlotValues<0>&) {
         return __builtin_fmaf(c.negative_lr, __builtin_fmaf(c.weight_decay, p, g), p);
     }
 };
@@ -52,7 +52,7 @@ struct MomentumSgd {
     }
 
     ZEROPP_HD ZEROPP_INLINE static float update(const Constants& c, float p, float g,
-                                                std::array<float, 1>& s) {
+                                                SlotValues<1>& s) {
         s[0] = __builtin_fmaf(c.momentum, s[0], __builtin_fmaf(c.weight_decay, p, g));
         return __builtin_fmaf(c.negative_lr, s[0], p);
     }

@@ -17,7 +17,7 @@ namespace zeropp {
 template <Element E, Optimizer O, Device D>
 class OptimizerState {
     using Part = typename Master<E>::Part;
-    static constexpr bool keeps_master = Master<E>::row.bytes != 0;
+    static constexpr bool keeps_master = Master<E>::keeps;
 
 public:
     OptimizerState(const Layout& layout, const StatePlan& plan, bool sharded, D device)
@@ -64,9 +64,10 @@ public:
             layout_.buckets()[bucket], first, first + parameters.size(),
             [&](std::size_t begin, std::size_t count) {
                 const std::size_t at = begin - first;
-                std::array<std::byte*, O::slots.size()> slots;
-                for (std::size_t s = 0; s < slots.size(); ++s)
-                    slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
+                SlotPlaces<O::slots.size()> slots;
+                if constexpr (O::slots.size() > 0)
+                    for (std::size_t s = 0; s < O::slots.size(); ++s)
+                        slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
                 update_elements<O>(device_, constants, scale, count, parameters.data() + at,
                                    keeps_master ? home.master.data() + at : nullptr,
                                    gradients.data() + at, slots);
