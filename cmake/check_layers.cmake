@@ -1,7 +1,7 @@
 # cmake -DROOT=. -P cmake/check_layers.cmake: a header includes its own layer or a lower one, never a
 # higher one; heavy headers stay out of the layers below io; trainer.hpp names no component's library.
 cmake_minimum_required(VERSION 3.25)
-set(layers fwd core device comm tensor format model optim zero trainer io zeropp)
+set(layers fwd core device comm tensor format model optim zero trainer io zeropp cuda)
 set(beside data observe)  # on core only; open to format and whatever is above it
 list(FIND layers format lowest_reader)
 list(FIND layers io io_layer)

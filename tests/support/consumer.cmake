@@ -41,6 +41,17 @@ if(CASE STREQUAL "install")
     run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix} --component development)
 elseif(CASE STREQUAL "build")
     build_and_run(${SCRATCH}/${CASE}-${compiler_name} -S ${projects}/package -DCMAKE_PREFIX_PATH=${prefix})
+elseif(CASE STREQUAL "build_cuda")
+    set(folder ${SCRATCH}/${CASE})
+    file(REMOVE_RECURSE ${folder})
+    run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${projects}/cuda -B ${folder} -DCMAKE_PREFIX_PATH=${prefix}
+        -DCMAKE_CXX_COMPILER=${COMPILER} -DCMAKE_CUDA_COMPILER=${NVCC} -DCMAKE_CUDA_FLAGS=-std=c++20
+        -DCMAKE_CUDA_ARCHITECTURES=90)
+    run(${CMAKE_COMMAND} --build ${folder})
+    run(${folder}/consumer)
+    if(NOT output MATCHES "GPUs: [0-9]+")
+        message(FATAL_ERROR "printed ${output}, expected the number of GPUs")
+    endif()
 elseif(CASE STREQUAL "add_subdirectory")
     build_and_run(${SCRATCH}/${CASE}-${compiler_name} -S ${projects}/subdirectory -DZEROPP_SOURCE=${SOURCE})
 elseif(CASE STREQUAL "missing_component")
@@ -52,8 +63,10 @@ elseif(CASE STREQUAL "missing_component")
         -DCONSUMER_COMPONENT=onednn -DZEROPP_ONEDNN_LIBRARY=)
     expect_refusal("zeropp: component 'sentencepiece': no SentencePiece found, expected one; on Debian: apt-get install libsentencepiece-dev"
         -DCONSUMER_COMPONENT=sentencepiece -DZEROPP_SENTENCEPIECE_LIBRARY=)
+    expect_refusal("zeropp: component 'cuda': no CUDA Toolkit found, expected version 12 or newer; install NVIDIA's cuda-toolkit package, or set CUDAToolkit_ROOT"
+        -DCONSUMER_COMPONENT=cuda -DCMAKE_DISABLE_FIND_PACKAGE_CUDAToolkit=TRUE)
 elseif(CASE STREQUAL "unknown_component")
-    expect_refusal("zeropp: component 'tpu' is unknown, expected mpi, onednn, sentencepiece or json"
+    expect_refusal("zeropp: component 'tpu' is unknown, expected mpi, onednn, sentencepiece, json or cuda"
         -DCONSUMER_COMPONENT=tpu)
 elseif(CASE STREQUAL "pkg_config")
     set(ENV{PKG_CONFIG_PATH} ${prefix}/share/pkgconfig)

@@ -11,6 +11,24 @@
 
 namespace zeropp {
 
+/// One element of it, for up to `most` ranks whose elements can be read: what a GPU runs.
+template <Element E, Element G>
+struct ReduceElement {
+    static constexpr int most = 8;
+
+    const E* from[most];
+    int ranks;
+    float share;  ///< 1 / ranks
+    G* out;
+
+    ZEROPP_HD ZEROPP_INLINE void operator()(std::size_t i) const {
+        float sum = 0;
+        for (int r = 0; r < ranks; ++r)
+            sum = __builtin_fmaf(static_cast<float>(from[r][i]), share, sum);
+        out[i] = static_cast<G>(sum);
+    }
+};
+
 /// out[i] = G(sum of sources[r][i] / W in fp32, in rank order, by fma). `source(r)` gives rank r's
 /// elements; out may be one of them.
 template <Element E, Element G, class Source>

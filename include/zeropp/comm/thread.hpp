@@ -182,24 +182,17 @@ public:
         std::stable_sort(group.begin(), group.end(), [&](int a, int b) {
             return cards[static_cast<std::size_t>(a)].key < cards[static_cast<std::size_t>(b)].key;
         });
-        std::shared_ptr<detail::ThreadWorld> world;
-        if (group.front() == rank_) {
+        const auto world = share<detail::ThreadWorld>(group.front(), [&] {
             std::vector<int> members;
             for (const int r : group) members.push_back(world_->number_in_job(r));
-            world = std::make_shared<detail::ThreadWorld>(world_->job(), std::move(members));
-        }
-        const std::shared_ptr<detail::ThreadWorld>* address = &world;
-        std::vector<decltype(address)> addresses(ranks());
-        all_gather(std::as_bytes(std::span{&address, 1}),
-                   std::as_writable_bytes(std::span{addresses}))
-            .wait();
-        if (group.front() != rank_) world = *addresses[static_cast<std::size_t>(group.front())];
-        barrier();  // until here the leader's pointer is read
+            return std::make_shared<detail::ThreadWorld>(world_->job(), std::move(members));
+        });
         return {world,
                 static_cast<int>(std::find(group.begin(), group.end(), rank_) - group.begin())};
     }
 
 private:
+    friend class CudaThreadComm;
     template <class Body>
     friend void run_ranks(int size, Body body, ThreadHook hook);
 
@@ -210,12 +203,27 @@ private:
         if (from.data() != to && !from.empty()) std::memcpy(to, from.data(), from.size());
     }
     std::size_t ranks() const noexcept { return static_cast<std::size_t>(size()); }
+    /// Collective. What the rank `leader` makes; ranks may have different leaders.
+    template <class T, class Make>
+    std::shared_ptr<T> share(int leader, Make make) {
+        std::shared_ptr<T> mine;
+        if (rank_ == leader) mine = make();
+        const std::shared_ptr<T>* address = &mine;
+        std::vector<decltype(address)> addresses(ranks());
+        all_gather(std::as_bytes(std::span{&address, 1}),
+                   std::as_writable_bytes(std::span{addresses}))
+            .wait();
+        const std::shared_ptr<T> shared = *addresses[static_cast<std::size_t>(leader)];
+        barrier();  // until here the leader's pointer is read
+        return shared;
+    }
     void count(std::size_t bytes) {
         world_->bytes_sent(rank_).fetch_add(bytes, std::memory_order_relaxed);
     }
     Pending start(detail::Verb verb, std::span<const std::byte> in, std::span<std::byte> out,
-                  int root, detail::Operation::Execute execute) {
-        return {world_.get(), nullptr, rank_, world_->start({verb, rank_, root, in, out, execute})};
+                  int root, detail::Operation::Execute execute, void* context = nullptr) {
+        return {world_.get(), nullptr, rank_,
+                world_->start({verb, rank_, root, in, out, execute, context})};
     }
     void check_peer(const char* verb, int peer) const {
         require(0 <= peer && peer < size() && peer != rank_, Errc::config, "ThreadComm::", verb,

@@ -38,6 +38,7 @@ struct Operation {
     std::span<const std::byte> in;
     std::span<std::byte> out;
     Execute execute = nullptr;  ///< this rank's reads of its peers' buffers
+    void* context = nullptr;    ///< what `execute` needs beside
 };
 
 /// The messages from one rank to another, numbered from 1. The receiver copies number n once both
@@ -58,9 +59,15 @@ class ThreadWorld {
 public:
     static constexpr std::size_t ring = 64;
 
+    /// Copies a message, on the receiver's thread; both buffers may be used when it returns.
+    using Copy = void (*)(std::byte* to, const std::byte* from, std::size_t bytes);
+
     /// `members`: the ranks of this world by their number in the job.
-    ThreadWorld(std::shared_ptr<ThreadJob> job, std::vector<int> members)
-        : job_{std::move(job)}, members_{std::move(members)}, ranks_(members_.size()) {
+    ThreadWorld(
+        std::shared_ptr<ThreadJob> job, std::vector<int> members,
+        Copy copy = [](std::byte* to, const std::byte* from,
+                       std::size_t bytes) { std::memcpy(to, from, bytes); })
+        : job_{std::move(job)}, members_{std::move(members)}, ranks_(members_.size()), copy_{copy} {
         for (int to = 0; to < size(); ++to) {
             at(to).inbox = std::vector<Mail>(ranks_.size());
             for (int from = 0; from < size(); ++from) {
@@ -79,12 +86,17 @@ public:
         return ranks_[static_cast<std::size_t>(rank)].operations[sequence % ring];
     }
 
+    /// The number of this rank's next operation, once the one whose place it takes is done.
+    std::uint64_t make_room(int rank) {
+        const std::uint64_t sequence = at(rank).started + 1;
+        if (sequence > ring) wait(rank, sequence - ring);
+        return sequence;
+    }
     /// Publishes this rank's part of its next operation; returns the operation's number, from 1.
     std::uint64_t start(const Operation& operation) {
         Rank& me = at(operation.rank);
-        const std::uint64_t sequence = me.started + 1;
+        const std::uint64_t sequence = make_room(operation.rank);
         job_->before_operation(number_in_job(operation.rank), sequence);
-        if (sequence > ring) wait(operation.rank, sequence - ring);
         me.started = sequence;
         me.operations[sequence % ring] = operation;
         me.published.store(sequence);
@@ -210,7 +222,7 @@ private:
                     place.size());
             if (!place.empty()) {
                 const Reading reading{me, *job_};
-                std::memcpy(place.data(), message.data(), place.size());
+                copy_(place.data(), message.data(), place.size());
             }
             mail.received.store(number, std::memory_order_release);
             job_->wake();
@@ -233,6 +245,7 @@ private:
     std::shared_ptr<ThreadJob> job_;
     std::vector<int> members_;
     std::vector<Rank> ranks_;
+    Copy copy_;
 };
 
 }  // namespace zeropp::detail

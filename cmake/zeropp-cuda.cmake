@@ -1,0 +1,11 @@
+# zeropp::cuda: NVIDIA GPUs (zeropp/cuda.hpp), for .cu files. Used as is by the source tree and by the package.
+find_package(CUDAToolkit QUIET)
+set(zeropp_cuda_FOUND ${CUDAToolkit_FOUND})
+set(zeropp_cuda_MISSING "zeropp: component 'cuda': no CUDA Toolkit found, expected version 12 or newer; install NVIDIA's cuda-toolkit package, or set CUDAToolkit_ROOT")
+if(CUDAToolkit_FOUND AND CUDAToolkit_VERSION VERSION_LESS 12)
+    set(zeropp_cuda_FOUND FALSE)
+endif()
+if(zeropp_cuda_FOUND AND NOT TARGET zeropp::cuda)
+    add_library(zeropp::cuda INTERFACE IMPORTED)
+    target_link_libraries(zeropp::cuda INTERFACE zeropp::zeropp CUDA::cudart_static)
+endif()
