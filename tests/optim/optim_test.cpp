@@ -26,7 +26,7 @@ template <Optimizer O>
 void follows_pytorch(const O& optimizer) {
     const auto data = read("optim/steps.json");
     auto parameters = data["start"].get<std::vector<float>>();
-    std::vector<std::array<float, O::slots.size()>> slots(parameters.size());
+    std::vector<SlotValues<O::slots.size()>> slots(parameters.size());
     for (std::size_t step = 0; step < data["gradients"].size(); ++step) {
         const auto constants = optimizer.constants(
             {.index = static_cast<std::int64_t>(step) + 1, .rates = optimizer.rates()});
