@@ -53,7 +53,7 @@ def memory_panel(paths, x0, y0, width, height):
     planned = [end["planned_bytes"][0] / 1e6 for end in ends]
     peak = [end["peak_rss_bytes"][0] / 1e6 for end in ends]
     top = max(planned + peak) * 1.1
-    out = [text(x0 + width / 2, y0 - 14, "MB of a rank by ZeRO stage (t5-small, 2 ranks)", size=14),
+    out = [text(x0 + width / 2, y0 - 14, "MB of a rank by ZeRO stage (t5-small with 8,192 pieces, 2 ranks)", size=14),
            f'<line x1="{x0}" x2="{x0 + width}" y1="{y0 + height}" y2="{y0 + height}" stroke="{QUIET}"/>']
     slot = width / len(ends)
     for stage, values in enumerate(zip(planned, peak)):
