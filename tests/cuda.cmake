@@ -22,6 +22,7 @@ foreach(source IN LISTS sources)
         VERBATIM)
     add_custom_target(cuda_${name} ALL DEPENDS ${program})
     add_test(NAME cuda.${name} COMMAND ${program})
+    # 77: there is no GPU, and the program says so.
     set_tests_properties(cuda.${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77)
 endforeach()
 

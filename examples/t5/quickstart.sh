@@ -11,7 +11,7 @@
 #                                    as fetch_descriptions.sh writes it, is read instead of fetched
 #   ZEROPP_QUICKSTART_VOCABULARY     SentencePiece pieces [4000]
 #   ZEROPP_QUICKSTART_STEPS          of the stages [200 1700 and what the minutes allow; with --long
-#                                    200 2800 3600 1800]
+#                                    200 2800 3600 1800]; "timed" is what the minutes allow
 set -euo pipefail
 
 # ---- what is trained, and for how long
