@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Learning-rate schedules: aggregates that map (step, base rates) to the step's rates. The
-/// first optimizer step is 1.
+/// first optimizer step is 1. WarmupCosine, InverseSquareRoot that rises, and Polynomial give at
+/// step n what transformers' give at current_step n: its first step, at rate 0, is left out.
 #pragma once
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <numbers>
 
 #include <zeropp/optim/concepts.hpp>
+#include <zeropp/optim/deepspeed_schedules.hpp>
 
 namespace zeropp {
 
@@ -31,37 +33,6 @@ struct Constant {
         if (step < warmup)
             base.lr = static_cast<float>(base.lr *
                                          (static_cast<double>(step) / static_cast<double>(warmup)));
-        return base;
-    }
-};
-
-/// DeepSpeed's WarmupLR: from `min_lr` to `max_lr` over `steps`, then constant; the optimizer's own
-/// lr plays no part. As there, steps 1 and 2 both run at `min_lr` (its scheduler starts after the
-/// first step), and `steps` below 2 count as 2.
-struct WarmupLR {
-    enum class Shape { log, linear };
-
-    float min_lr = 0;
-    float max_lr = 1e-3f;
-    std::int64_t steps = 1000;
-    Shape shape = Shape::log;
-
-    void check() const {
-        detail::require_at_least_0("WarmupLR", "min_lr", min_lr);
-        detail::require_at_least_0("WarmupLR", "max_lr", max_lr);
-        detail::require_at_least_0("WarmupLR", "steps", double(steps));
-    }
-    Rates operator()(std::int64_t step, Rates base) const {
-        const std::int64_t count = std::max<std::int64_t>(2, steps), done = step - 2;
-        double factor = 0;
-        if (done >= count)
-            factor = 1;
-        else if (done >= 0)
-            factor = shape == Shape::log ? std::log(static_cast<double>(done + 1)) /
-                                               std::log(static_cast<double>(count))
-                                         : static_cast<double>(done) / static_cast<double>(count);
-        base.lr =
-            static_cast<float>(std::fma(static_cast<double>(max_lr) - min_lr, factor, min_lr));
         return base;
     }
 };
@@ -110,8 +81,55 @@ struct WarmupCosine {
         return base;
     }
 };
-static_assert(Schedule<Constant> && Schedule<WarmupLR> && Schedule<WarmupLinear> &&
-              Schedule<WarmupCosine>);
+
+/// T5's (Raffel et al., "Exploring the limits of transfer learning", JMLR 2020, section 3.1.2):
+/// 1 / sqrt(max(step, warmup)), here in units of its greatest value, which is then the optimizer's
+/// lr: lr * sqrt(warmup / max(step, warmup)). T5's own is lr = 0.01 with `warmup` 10,000. With
+/// `rise` linear from 0 over the `warmup` steps, as Vaswani et al., 2017, equation 3.
+struct InverseSquareRoot {
+    std::int64_t warmup = 10'000;
+    bool rise = false;
+
+    void check() const {
+        detail::require_at_least_1("InverseSquareRoot", "warmup", warmup, "the step it falls from");
+    }
+    Rates operator()(std::int64_t step, Rates base) const {
+        const double part = static_cast<double>(step) / static_cast<double>(warmup);
+        const double factor = part > 1 ? 1 / std::sqrt(part) : rise ? part : 1;
+        base.lr = static_cast<float>(base.lr * factor);
+        return base;
+    }
+};
+
+/// Linear from 0 to the optimizer's lr over `warmup` steps, then
+/// end_lr + (lr - end_lr) * (1 - t)^power, t from 0 to 1 at step `total`, then `end_lr`.
+struct Polynomial {
+    std::int64_t warmup = 0;
+    std::int64_t total = 1;
+    float end_lr = 1e-7f;
+    float power = 1;
+
+    void check() const {
+        detail::check_decay("Polynomial", *this);
+        detail::require_at_least_0("Polynomial", "end_lr", end_lr);
+        detail::require_at_least_0("Polynomial", "power", power);
+    }
+    Rates operator()(std::int64_t step, Rates base) const {
+        if (step <= warmup) {
+            base.lr = static_cast<float>(base.lr *
+                                         (static_cast<double>(step) / static_cast<double>(warmup)));
+        } else if (step >= total) {
+            base.lr = end_lr;
+        } else {
+            const double left =
+                static_cast<double>(total - step) / static_cast<double>(total - warmup);
+            base.lr = detail::between(end_lr, base.lr, std::pow(left, power));
+        }
+        return base;
+    }
+};
+static_assert(Schedule<Constant> && Schedule<WarmupLinear> && Schedule<WarmupCosine> &&
+              Schedule<InverseSquareRoot> && Schedule<Polynomial>);
 
 /// A schedule as a value: which one it is does not change the trainer's type.
 using AnySchedule = std::function<Rates(std::int64_t, Rates)>;
