@@ -18,6 +18,8 @@ struct Sgd;
 struct MomentumSgd;
 struct AdamW;
 struct Adam;
+struct Lion;
+struct Adagrad;
 
 struct Step;
 class MemoryPlan;

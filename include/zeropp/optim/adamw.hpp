@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file AdamW: Loshchilov & Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm
-/// 2; Adam (L2): Kingma & Ba, "Adam", ICLR 2015, algorithm 1. With bias correction, as in PyTorch.
+/// 2; Adam (L2): Kingma & Ba, "Adam", ICLR 2015, algorithm 1. As in PyTorch; without
+/// `bias_correction` as DeepSpeed's.
 #pragma once
 
 #include <cmath>
@@ -14,6 +15,7 @@ namespace detail {
 
 /// Computed once a step in double, so that beta^step does not lose its digits.
 struct AdamConstants {
+    float sign;   ///< of the gradient: -1 to maximize
     float decay;  ///< 1 - lr * weight_decay: decoupled, multiplies the parameter
     float l2;     ///< weight_decay as part of the gradient
     float beta2;
@@ -23,23 +25,25 @@ struct AdamConstants {
     float negative_step;  ///< -lr / (1 - beta1^step)
 };
 
-inline AdamConstants adam_constants(StepContext now, float beta1, double beta2, float eps,
-                                    float decoupled, float l2) {
-    const auto step = static_cast<double>(now.index);
-    const double lr = now.rates.lr;
-    return {static_cast<float>(1.0 - lr * decoupled),
+AdamConstants adam_constants(const auto& adam, StepContext now, float decoupled, float l2) {
+    const double lr = now.rates.lr, beta1 = now.rates.momentum, beta2 = adam.beta2;
+    const auto correction = [&](double beta) {
+        return adam.bias_correction ? 1.0 - std::pow(beta, static_cast<double>(now.index)) : 1.0;
+    };
+    return {adam.maximize ? -1.0f : 1.0f,
+            static_cast<float>(1.0 - lr * decoupled),
             l2,
             static_cast<float>(beta2),
-            static_cast<float>(1.0 - static_cast<double>(beta1)),
+            static_cast<float>(1.0 - beta1),
             static_cast<float>(1.0 - beta2),
-            static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, step))),
-            eps,
-            static_cast<float>(-lr / (1.0 - std::pow(static_cast<double>(beta1), step)))};
+            static_cast<float>(1.0 / std::sqrt(correction(beta2))),
+            adam.eps,
+            static_cast<float>(-lr / correction(beta1))};
 }
 
 ZEROPP_HD ZEROPP_INLINE inline float adam_update(const AdamConstants& c, float p, float g,
                                                  SlotValues<2>& s) {
-    g = __builtin_fmaf(c.l2, p, g);
+    g = __builtin_fmaf(c.l2, p, c.sign * g);
     s[0] = __builtin_fmaf(c.one_minus_beta1, g - s[0], s[0]);
     s[1] = __builtin_fmaf(c.one_minus_beta2, g * g, c.beta2 * s[1]);
     const float denominator = __builtin_fmaf(square_root(s[1]), c.inverse_correction2, c.eps);
@@ -62,6 +66,8 @@ struct AdamW {
     double beta2 = 0.999;  ///< 1 - beta2 is small: a float would give it five digits
     float eps = 1e-8f;
     float weight_decay = 0.01f;
+    bool bias_correction = true;
+    bool maximize = false;
 
     static constexpr std::string_view name = "adamw";
     static constexpr std::array<Slot, 2> slots{"exp_avg", "exp_avg_sq"};
@@ -69,7 +75,7 @@ struct AdamW {
     void check() const { detail::check_adam("AdamW", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }
     detail::AdamConstants constants(StepContext now) const {
-        return detail::adam_constants(now, now.rates.momentum, beta2, eps, weight_decay, 0);
+        return detail::adam_constants(*this, now, weight_decay, 0);
     }
     ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
                                                 SlotValues<2>& s) {
@@ -84,6 +90,8 @@ struct Adam {
     double beta2 = 0.999;  ///< 1 - beta2 is small: a float would give it five digits
     float eps = 1e-8f;
     float weight_decay = 0;  ///< L2: added to the gradient
+    bool bias_correction = true;
+    bool maximize = false;
 
     static constexpr std::string_view name = "adam";
     static constexpr std::array<Slot, 2> slots = AdamW::slots;
@@ -91,7 +99,7 @@ struct Adam {
     void check() const { detail::check_adam("Adam", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }
     detail::AdamConstants constants(StepContext now) const {
-        return detail::adam_constants(now, now.rates.momentum, beta2, eps, 0, weight_decay);
+        return detail::adam_constants(*this, now, 0, weight_decay);
     }
     ZEROPP_HD ZEROPP_INLINE static float update(const detail::AdamConstants& c, float p, float g,
                                                 SlotValues<2>& s) {
