@@ -16,7 +16,7 @@ struct Adagrad {
     bool maximize = false;
 
     static constexpr std::string_view name = "adagrad";
-    static constexpr std::array<Slot, 1> slots{"sum"};
+    static constexpr std::array<Slot, 1> slots{Slot{"sum", Slot::Values::never_negative}};
 
     struct Constants {
         float negative_lr, weight_decay, eps;
