@@ -20,6 +20,8 @@ struct AdamW;
 struct Adam;
 struct Lion;
 struct Adagrad;
+struct Lamb;
+struct Adafactor;
 
 struct Step;
 class MemoryPlan;

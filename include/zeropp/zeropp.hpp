@@ -14,7 +14,9 @@
 #include <zeropp/observe/json_log.hpp>
 #include <zeropp/observe/process_memory.hpp>
 #include <zeropp/observe/progress.hpp>
+#include <zeropp/optim/adafactor.hpp>
 #include <zeropp/optim/adagrad.hpp>
+#include <zeropp/optim/lamb.hpp>
 #include <zeropp/optim/lion.hpp>
 #include <zeropp/tensor/ops.hpp>
 #include <zeropp/tensor/tape.hpp>
