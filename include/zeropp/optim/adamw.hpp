@@ -64,7 +64,8 @@ struct AdamW {
     float weight_decay = 0.01f;
 
     static constexpr std::string_view name = "adamw";
-    static constexpr std::array<Slot, 2> slots{"exp_avg", "exp_avg_sq"};
+    static constexpr std::array<Slot, 2> slots{"exp_avg",
+                                               Slot{"exp_avg_sq", Slot::Values::never_negative}};
 
     void check() const { detail::check_adam("AdamW", *this); }
     Rates rates() const { return {.lr = lr, .momentum = beta1}; }

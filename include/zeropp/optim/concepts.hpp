@@ -29,16 +29,30 @@ struct StepContext {
     Rates rates;
 };
 
-/// How an optimizer's memory is kept. The update reads and writes fp32 in any of them.
-enum class SlotFormat : std::uint8_t { float32, bfloat16 };
+/// How an optimizer's memory is kept. The update reads and writes fp32 in any of them; what does
+/// not fit is rounded up or down by chance, so that it is right in the mean. `block8`: a byte an
+/// element, with a scale a block.
+enum class SlotFormat : std::uint8_t { float32, bfloat16, block8 };
+
+constexpr std::string_view name_of(SlotFormat format) {
+    return format == SlotFormat::float32    ? "fp32"
+           : format == SlotFormat::bfloat16 ? "bf16"
+                                            : "8 bits";
+}
 
 /// One memory of each element, and its name: as in PyTorch's state_dict, a checkpoint key.
 struct Slot {
+    enum class Values : std::uint8_t { any, never_negative };
+
     std::string_view name;
     SlotFormat format;
+    Values values;
 
-    constexpr Slot(const char* its_name, SlotFormat its_format = SlotFormat::float32)
-        : name{its_name}, format{its_format} {}
+    constexpr Slot(const char* its_name, SlotFormat its_format = SlotFormat::float32,
+                   Values its_values = Values::any)
+        : name{its_name}, format{its_format}, values{its_values} {}
+    constexpr Slot(const char* its_name, Values its_values)
+        : Slot{its_name, SlotFormat::float32, its_values} {}
 };
 
 /// What an element has in its slots, in fp32 and in the order of `slots`.
@@ -56,6 +70,16 @@ concept Optimizer = std::is_aggregate_v<O> && requires(const O optimizer, StepCo
     { O::update(optimizer.constants(now), p, g, slots) } -> std::same_as<float>;   // (parameter, gradient) -> parameter
     { O::name } -> std::convertible_to<std::string_view>;
     { std::span<const Slot>{O::slots} };
+};
+
+/// An optimizer whose update needs sums over a whole tensor, such as norms; the shards of other
+/// ranks count too. `measure` writes one element's terms, which are added in double; `with_sums`
+/// gives the constants that the tensor's elements are updated with. Neither changes a slot.
+template <class O>
+concept MeasuresTensors = Optimizer<O> && requires(const O optimizer, StepContext now, float p, float g, const SlotValues<O::slots.size()>& slots,
+                                                   Few<float, O::statistics>& terms, std::span<const double, O::statistics> sums) {
+    O::measure(optimizer.constants(now), p, g, slots, terms);
+    { O::with_sums(optimizer.constants(now), sums) } -> std::same_as<decltype(optimizer.constants(now))>;
 };
 
 /// A policy whose values may mean nothing: `check()` throws then. The trainer calls it first.
