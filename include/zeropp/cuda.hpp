@@ -7,3 +7,4 @@
 #include <zeropp/device/cuda.hpp>
 #include <zeropp/trainer.hpp>
 #include <zeropp/zero/cuda/elements.hpp>
+#include <zeropp/zero/cuda/updater.hpp>

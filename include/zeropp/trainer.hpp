@@ -8,6 +8,7 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -23,6 +24,7 @@
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/model/spans.hpp>
 #include <zeropp/optim/adamw.hpp>
+#include <zeropp/optim/rule.hpp>
 #include <zeropp/optim/schedule.hpp>
 #include <zeropp/optim/sgd.hpp>
 #include <zeropp/zero/engine.hpp>
@@ -34,7 +36,8 @@ namespace zeropp {
 ///
 /// Policies in any order, each kind at most once: a stage (default zero<1>), an optimizer (AdamW),
 /// a schedule (Constant), and options (ClipNorm 1.0, Accumulation, Gradients, Buckets,
-/// SkipNonFinite, MemoryLimit). Stage and optimizer are part of the type; the rest are values.
+/// SkipNonFinite, MemoryLimit, LossScale, ParameterGroups, OptimizerStates). Stage and optimizer
+/// are part of the type (AnyOptimizer makes the optimizer a value); the rest are values.
 ///
 /// Law: two trainers that differ in their stage leave the same bits in the model after every step.
 /// With accumulation, `Accumulation::reduce` has to be the same too: its default goes by stage.
@@ -53,9 +56,6 @@ public:
     using Optimizer = typename Pack::Optimizer;
     using Element = typename M::Element;
 
-    static_assert(!std::same_as<Element, Half>,
-                  "zeropp: fp16 needs dynamic loss scaling, which this version lacks; use a model "
-                  "in bf16 or fp32");
     static_assert(detail::precision_agrees<Element, Ps...>,
                   "zeropp: the precision given to Trainer disagrees with the model's element type; "
                   "the model decides, leave the policy out or make them equal");
@@ -171,22 +171,39 @@ private:
         if constexpr (PlansActivations<M>) return model.activation_bytes();
         return 0;
     }
-    /// What the optimizer does with a few elements of several sizes: equal constants, equal bits.
-    static std::uint64_t probed(const auto& constants) {
-        constexpr std::size_t slots = Optimizer::slots.size();
-        std::uint64_t hash = hash_of("");
-        for (const float size : {1.0f, 1e-3f, 1e-8f, 1e-16f}) {
-            SlotValues<slots> values{};
-            if constexpr (slots > 0)
-                for (std::size_t s = 0; s < slots; ++s) values[s] = s == 0 ? size / 2 : size * size;
-            for (const float p : {1.0f, size}) {
-                const float updated = Optimizer::update(constants, p, 0.7f * size, values);
-                hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(updated)), hash);
-            }
-            if constexpr (slots > 0)
-                for (const float value : values.values)
-                    hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(value)), hash);
+    /// What the optimizer does with a few elements of several sizes: equal rules, equal bits.
+    static std::uint64_t probed(Rule& rule, StepContext now) {
+        constexpr std::size_t size = 8;
+        const float sizes[] = {1.0f, 1e-3f, 1e-8f, 1e-16f};
+        float p[size], g[size], memory[TensorPiece::most_slots][size];
+        TensorPiece piece{.count = size, .parameters = p, .gradients = g};
+        for (std::size_t i = 0; i < size; ++i) {
+            p[i] = i % 2 == 0 ? 1.0f : sizes[i / 2];
+            g[i] = 0.7f * sizes[i / 2];
+            for (std::size_t s = 0; s < TensorPiece::most_slots; ++s)
+                memory[s][i] = s == 0 ? sizes[i / 2] / 2 : sizes[i / 2] * sizes[i / 2];
         }
+        for (std::size_t s = 0; s < TensorPiece::most_slots; ++s) piece.slots[s] = memory[s];
+        Tensor2d tensor{.rows = 2, .columns = size / 2};
+        std::vector<float> kept(rule.kept(tensor));
+        std::vector<double> sums;
+        tensor.kept = kept;
+        rule.begin(now);
+        for (std::size_t round = 0; round < rule.rounds(); ++round) {
+            const std::size_t done = sums.size();
+            sums.resize(done + rule.sums(round, tensor));
+            tensor.sums = sums;
+            rule.measure(round, tensor, piece, tensor.sums.subspan(done));
+            rule.combine(round, tensor);
+        }
+        rule.update(tensor, piece);
+        std::uint64_t hash = hash_of("");
+        const auto add = [&](std::span<const float> values) {
+            for (const float value : values)
+                hash = hash_of(std::to_string(std::bit_cast<std::uint32_t>(value)), hash);
+        };
+        add(p);
+        for (std::size_t s = 0; s < rule.slots().size(); ++s) add(memory[s]);
         return hash;
     }
     /// Of initial values from one end of the parameter to the other.
@@ -208,19 +225,22 @@ private:
         fields.add("precision", std::string{name_of(dtype_of<Element>)});
         fields.add("stage",
                    Stage::shards_optimizer + Stage::shards_gradients + Stage::shards_parameters);
-        fields.add("optimizer", std::string{Optimizer::name});
+        const std::unique_ptr<Rule> rule = make_rule(optimizer);
+        fields.add("optimizer", std::string{rule->name()});
         for (const std::int64_t step : {1, 2, 3, 100, 10'000, 1'000'000}) {
-            const Rates rates = schedule(step, optimizer.rates());
+            const Rates rates = schedule(step, rule->rates());
             fields.add("learning rate of step " + std::to_string(step), rates.lr);
             fields.add("what the optimizer does in step " + std::to_string(step) + " (its hash)",
-                       probed(optimizer.constants({.index = step, .rates = rates})));
+                       probed(*rule, {.index = step, .rates = rates}));
         }
         options.describe(fields);
         fields.add("instruction set", std::string{name_of(instruction_set())});
         const std::vector<Unit> units = model.units();
+        const auto& groups = options.get<ParameterGroups>();
         for (const Unit& unit : units)
             for (const Parameter& parameter : unit.parameters) {
                 std::string shape = parameter.trainable ? "trainable" : "frozen";
+                shape += ", group " + std::to_string(groups.group_of(parameter.name)) + ",";
                 for (const std::size_t extent : parameter.shape)
                     shape += " " + std::to_string(extent);
                 fields.add("parameter " + parameter.name, shape);
@@ -238,7 +258,7 @@ private:
 
     M& model_;
     C& comm_;
-    Engine<Element, typename M::Device, C, Stage, Optimizer> engine_;
+    Engine<Element, typename M::Device, C, Stage> engine_;
 };
 
 template <class M, class C, class... Ps>

@@ -75,40 +75,55 @@ std::vector<E> random_values(std::size_t count, std::uint64_t stream) {
 }
 
 template <class O, Element E, Element G>
-std::string update_is_the_hosts(std::size_t count) {
+std::string update_is_the_hosts(std::size_t count, SlotFormat format = SlotFormat::float32) {
     using Part = typename Master<E>::Part;
-    constexpr std::size_t slots = O::slots.size();
     std::vector<E> parameters(count);
     std::vector<Part> parts(count);
     const std::vector<float> start = random_values<float>(count, 0);
     const std::vector<G> gradients = random_values<G>(count, 1);
     for (std::size_t i = 0; i < count; ++i) Master<E>::split(start[i], parameters[i], parts[i]);
-    std::vector<std::vector<float>> memory(slots, std::vector<float>(count));
+    const std::size_t bytes =
+        slot_bytes(format, (count + slot_block - 1) / slot_block * slot_block);
+    std::vector<Slot> slots{O::slots.begin(), O::slots.end()};
+    std::vector<std::vector<std::byte>> memory(slots.size(), std::vector<std::byte>(bytes));
     const Buffer<E> on_gpu{parameters};
     const Buffer<G> gpu_gradients{gradients};
     const Buffer<Part> gpu_parts{parts};
-    std::vector<std::unique_ptr<Buffer<float>>> gpu_memory;
-    SlotPlaces<slots> host_slots, gpu_slots;
-    if constexpr (slots > 0)
-        for (std::size_t s = 0; s < slots; ++s) {
-            gpu_memory.push_back(std::make_unique<Buffer<float>>(memory[s]));
-            host_slots[s] = reinterpret_cast<std::byte*>(memory[s].data());
-            gpu_slots[s] = reinterpret_cast<std::byte*>(gpu_memory[s]->data());
-        }
+    std::vector<std::unique_ptr<Buffer<std::byte>>> gpu_memory;
+    std::vector<SlotView> host_slots, gpu_slots;
+    for (std::size_t s = 0; s < slots.size(); ++s) {
+        slots[s].format = format;
+        gpu_memory.push_back(std::make_unique<Buffer<std::byte>>(memory[s]));
+        host_slots.emplace_back(slots[s], memory[s].data(), count);
+        gpu_slots.emplace_back(slots[s], gpu_memory[s]->data(), count);
+    }
     const O optimizer{.lr = 0.01f};
+    auto host = make_updater<E>(Host{}, optimizer, {});
+    auto gpu = make_updater<E>(Cuda{}, optimizer, {});
     for (std::int64_t step = 1; step <= 3; ++step) {
-        const auto constants = optimizer.constants({.index = step, .rates = optimizer.rates()});
-        update_elements<O>(Host{}, constants, 0.7f, count, parameters.data(), parts.data(),
-                           gradients.data(), host_slots);
-        update_elements<O>(Cuda{}, constants, 0.7f, count, on_gpu.data(), gpu_parts.data(),
-                           gpu_gradients.data(), gpu_slots);
+        std::vector<SlotChance> chances;
+        for (std::size_t s = 0; s < slots.size(); ++s) chances.emplace_back(step, 0, s);
+        const StepContext now{.index = step, .rates = optimizer.rates()};
+        host.rule().begin(now);
+        gpu.rule().begin(now);
+        host.update({},
+                    OwnedPiece<E, G>{.count = count,
+                                     .parameters = parameters.data(),
+                                     .masters = parts.data(),
+                                     .gradients = gradients.data()},
+                    host_slots, 0.7f, chances);
+        gpu.update(OwnedPiece<E, G>{.count = count,
+                                    .parameters = on_gpu.data(),
+                                    .masters = gpu_parts.data(),
+                                    .gradients = gpu_gradients.data()},
+                   gpu_slots, 0.7f, chances);
     }
     std::string findings;
     if (!laws::same_bits(on_gpu.values(), parameters)) findings += "parameters differ; ";
     if (Master<E>::keeps && !laws::same_bits(gpu_parts.values(), parts))
         findings += "masters differ; ";
     for (std::size_t s = 0; s < gpu_memory.size(); ++s)
-        if (!laws::same_bits(gpu_memory[s]->values(), memory[s]))
+        if (gpu_memory[s]->values() != memory[s])
             findings += std::string{O::slots[s].name} + " differs; ";
     return findings;
 }
@@ -262,6 +277,8 @@ int main() try {
     test("Adam in fp16", [&] { return update_is_the_hosts<Adam, Half, Half>(some); });
     test("momentum in fp32", [&] { return update_is_the_hosts<MomentumSgd, float, float>(some); });
     test("plain descent in bf16", [&] { return update_is_the_hosts<Sgd, Bf16, Bf16>(some); });
+    test("AdamW in bf16, moments in bf16",
+         [&] { return update_is_the_hosts<AdamW, Bf16, Bf16>(some, SlotFormat::bfloat16); });
     test("measures in fp32", measures_are_the_hosts<float>);
     test("measures in bf16", measures_are_the_hosts<Bf16>);
     test("masters in fp32", masters_go_in_and_out<float>);
@@ -276,6 +293,8 @@ int main() try {
              [&] { return stages_agree_with_the_host<float, AdamW>(world, {}, 1); });
         test("stages in bf16" + ranks,
              [&] { return stages_agree_with_the_host<Bf16, AdamW>(world, {}, 1); });
+        test("stages in fp16" + ranks,
+             [&] { return stages_agree_with_the_host<Half, AdamW>(world, {}, 1); });
         test("stages in fp32, clipped" + ranks,
              [&] { return stages_agree_with_the_host<float, MomentumSgd>(world, {}, 1e-3f); });
         for (const Reduce reduce : {Reduce::every_micro_step, Reduce::once_a_step})

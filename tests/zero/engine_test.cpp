@@ -19,7 +19,7 @@ using Reduce = Accumulation::Reduce;
 
 /// What rank 0 sends in a step beside buckets: (W-1) copies of its partial norms and loss.
 std::uint64_t exchange_bytes(const Layout& layout, std::uint64_t world) {
-    return (world - 1) * 8 * StatePlan::exchange_doubles(layout);
+    return (world - 1) * 8 * StatePlan::step_doubles(layout);
 }
 
 template <int N, class E>
@@ -96,12 +96,13 @@ TEST_CASE(
     "state bytes of Adam are those of the table: 14, 4 + 10/N, 2 + 12/N and 14/N an element in "
     "bf16") {
     const std::size_t world = 4;
-    const Layout layout{
-        {{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}}, {.shard = world}, 1};
+    const std::vector<Unit> units{{"a", {{"a", {512 * 64}}}}, {"b", {{"b", {512 * 64}}}}};
+    const Layout layout{units, {.shard = world}, 1};
     const double elements = static_cast<double>(layout.full_size());
     const auto per_element = [&](StageFlags stage, DType type = DType::bf16) {
         const GradientPlan how{stage, type, {}};
-        const StatePlan plan{layout, stage, how, AdamW::slots};
+        const OptimizerPlan optimizer{*make_rule(AdamW{}), layout, units, {}};
+        const StatePlan plan{layout, stage, how, optimizer};
         return static_cast<double>(plan.parameters + plan.gradients + plan.master.bytes +
                                    plan.slots[0].bytes + plan.slots[1].bytes) /
                elements;
@@ -191,9 +192,8 @@ TEST_CASE("so many skipped steps in a row end the run") {
                 Trainer trainer{model, comm, zero<2>, Sgd{}, SkipNonFinite{.most_in_a_row = 3}};
                 for (int i = 0; i < 5; ++i) trainer.step(std::numeric_limits<float>::infinity());
             }),
-        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b (mean over 2 "
-        "ranks), expected finite values; lower the "
-        "learning rate, or look at the data");
+        "zeropp: Trainer: gradients were not finite in 3 steps in a row, first in b of rank 0, "
+        "expected finite values; lower the learning rate, or look at the data");
 }
 
 TEST_CASE("a trainer whose step has failed begins the next one anew") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include <zeropp/core/rng.hpp>
@@ -12,9 +13,52 @@ using namespace zeropp;
 
 namespace {
 
-std::byte* bytes_of(std::vector<float>& slot) {
-    return std::as_writable_bytes(std::span{slot}).data();
-}
+/// One tensor that this rank has all of.
+template <Element E>
+struct OneTensor {
+    std::vector<E> parameters;
+    std::vector<typename Master<E>::Part> masters;
+    std::vector<float> gradients;
+    std::vector<Slot> slots{AdamW::slots.begin(), AdamW::slots.end()};
+    std::vector<std::vector<std::byte>> memory;
+
+    explicit OneTensor(std::size_t count, SlotFormat format = SlotFormat::float32)
+        : parameters(count), masters(count), gradients(count), memory(slots.size()) {
+        for (std::size_t s = 0; s < slots.size(); ++s) {
+            slots[s].format = format;
+            memory[s].resize(slot_bytes(format, (count + 127) / 128 * 128));
+        }
+        for (std::size_t i = 0; i < count; ++i)
+            Master<E>::split(normal_at(1, 0, i), parameters[i], masters[i]);
+    }
+    void step(Updater<E, Host>& updater, std::int64_t index, float scale,
+              const std::vector<std::size_t>& cuts) {
+        std::vector<SlotView> views;
+        std::vector<SlotChance> chances;
+        for (std::size_t s = 0; s < slots.size(); ++s) {
+            views.emplace_back(slots[s], memory[s].data(), (parameters.size() + 127) / 128 * 128);
+            chances.emplace_back(index, 0, s);
+        }
+        updater.rule().begin({.index = index, .rates = updater.rule().rates()});
+        for (std::size_t c = 0; c + 1 < cuts.size(); ++c)
+            updater.update({},
+                           OwnedPiece<E, float>{.at = cuts[c],
+                                                .count = cuts[c + 1] - cuts[c],
+                                                .in_tensor = cuts[c],
+                                                .in_bucket = cuts[c],
+                                                .parameters = parameters.data() + cuts[c],
+                                                .masters = masters.data() + cuts[c],
+                                                .gradients = gradients.data() + cuts[c]},
+                           views, scale, chances);
+    }
+    std::vector<float> values(std::size_t slot) {
+        std::vector<float> buffer(parameters.size());
+        const SlotView view{slots[slot], memory[slot].data(),
+                            (parameters.size() + 127) / 128 * 128};
+        const float* const read = view.read(0, buffer.size(), buffer.data());
+        return {read, read + buffer.size()};
+    }
+};
 
 }  // namespace
 
@@ -55,50 +99,84 @@ TEST_CASE("the sum of squares is that of the elements, whatever the length") {
 
 TEST_CASE("an update in pieces is the update of the whole") {
     const std::size_t count = 1000;
-    const AdamW optimizer;
-    const auto constants = optimizer.constants({.index = 3, .rates = optimizer.rates()});
-    const auto run = [&](const std::vector<std::size_t>& cuts) {
-        std::vector<float> p(count), g(count), m(count), v(count);
-        for (std::size_t i = 0; i < count; ++i)
-            p[i] = normal_at(1, 0, i), g[i] = normal_at(1, 1, i), m[i] = normal_at(1, 2, i),
-            v[i] = std::abs(normal_at(1, 3, i));
-        for (std::size_t c = 0; c + 1 < cuts.size(); ++c) {
-            const std::size_t at = cuts[c];
-            update_elements<AdamW, float, float>(
-                Host{}, constants, 0.5f, cuts[c + 1] - at, p.data() + at, nullptr, g.data() + at,
-                {bytes_of(m) + at * sizeof(float), bytes_of(v) + at * sizeof(float)});
-        }
-        p.insert(p.end(), m.begin(), m.end());
-        p.insert(p.end(), v.begin(), v.end());
-        return p;
-    };
-    CHECK(run({0, count}) == run({0, 1, 17, 64, 128, 130, 999, count}));
+    for (const SlotFormat format :
+         {SlotFormat::float32, SlotFormat::bfloat16, SlotFormat::block8}) {
+        const auto run = [&](const std::vector<std::size_t>& cuts) {
+            OneTensor<Bf16> tensor{count, format};
+            auto updater = make_updater<Bf16>(Host{}, AdamW{}, {});
+            for (std::int64_t step = 1; step <= 3; ++step) {
+                for (std::size_t i = 0; i < count; ++i)
+                    tensor.gradients[i] = normal_at(1, static_cast<std::uint64_t>(step), i);
+                tensor.step(updater, step, 0.5f, cuts);
+            }
+            std::vector<float> all;
+            for (std::size_t i = 0; i < count; ++i)
+                all.push_back(Master<Bf16>::join(tensor.parameters[i], tensor.masters[i]));
+            for (const std::size_t slot : {std::size_t{0}, std::size_t{1}}) {
+                const std::vector<float> values = tensor.values(slot);
+                all.insert(all.end(), values.begin(), values.end());
+            }
+            return all;
+        };
+        CHECK(run({0, count}) == run({0, 128, 640, 896, count}));
+    }
 }
 
 TEST_CASE("every element type takes the steps of fp32 through its master") {
     const std::size_t count = 200;
-    const AdamW optimizer{.lr = 1e-2f};
     const auto run = [&](auto tag) {
         using E = decltype(tag);
-        using Part = typename Master<E>::Part;
-        std::vector<E> p(count);
-        std::vector<Part> part(count);
-        std::vector<float> m(count), v(count), g(count), master(count);
-        for (std::size_t i = 0; i < count; ++i) Master<E>::split(normal_at(1, 0, i), p[i], part[i]);
+        OneTensor<E> tensor{count};
+        auto updater = make_updater<E>(Host{}, AdamW{.lr = 1e-2f}, {});
         for (std::int64_t step = 1; step <= 5; ++step) {
             for (std::size_t i = 0; i < count; ++i)
-                g[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
-            update_elements<AdamW, E, float>(
-                Host{}, optimizer.constants({.index = step, .rates = optimizer.rates()}), 0.5f,
-                count, p.data(), part.data(), g.data(), {bytes_of(m), bytes_of(v)});
+                tensor.gradients[i] = normal_at(2, static_cast<std::uint64_t>(step), i);
+            tensor.step(updater, step, 0.5f, {0, count});
         }
+        std::vector<float> master(count);
         for (std::size_t i = 0; i < count; ++i) {
-            master[i] = Master<E>::join(p[i], part[i]);
-            CHECK(static_cast<float>(p[i]) == static_cast<float>(published<E>(master[i])));
+            master[i] = Master<E>::join(tensor.parameters[i], tensor.masters[i]);
+            CHECK(static_cast<float>(tensor.parameters[i]) ==
+                  static_cast<float>(published<E>(master[i])));
         }
         return master;
     };
     const std::vector<float> expected = run(float{});
     CHECK(run(Bf16{}) == expected);
     CHECK(run(Half{}) == expected);
+}
+
+TEST_CASE("a GPU's update of an element is the host's") {
+    const std::size_t count = 1000;
+    for (const SlotFormat format : {SlotFormat::float32, SlotFormat::bfloat16}) {
+        const AdamW optimizer;
+        OneTensor<Bf16> tensor{count, format}, other{count, format};
+        auto updater = make_updater<Bf16>(Host{}, optimizer, {});
+        const auto run = [&]<class O>(const O&) {
+            for (std::int64_t step = 1; step <= 3; ++step) {
+                for (std::size_t i = 0; i < count; ++i)
+                    tensor.gradients[i] = normal_at(1, static_cast<std::uint64_t>(step), i);
+                tensor.step(updater, step, 0.5f, {0, count});
+                const auto constants =
+                    optimizer.constants({.index = step, .rates = optimizer.rates()});
+                for_each_element(Host{}, count,
+                                 UpdateElement<O, Bf16, float, decltype(constants)>{
+                                     constants,
+                                     0.5f,
+                                     other.parameters.data(),
+                                     other.masters.data(),
+                                     tensor.gradients.data(),
+                                     {other.memory[0].data(), other.memory[1].data()},
+                                     {SlotChance{step, 0, 0}, SlotChance{step, 0, 1}},
+                                     0});
+            }
+        };
+        if (format == SlotFormat::float32)
+            run(optimizer);
+        else
+            run(WithSlots<AdamW, SlotFormat::bfloat16>{});
+        CHECK(tensor.masters == other.masters);
+        CHECK(tensor.memory == other.memory);
+        CHECK(std::memcmp(tensor.parameters.data(), other.parameters.data(), count * 2) == 0);
+    }
 }

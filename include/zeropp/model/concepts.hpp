@@ -54,7 +54,7 @@ struct Unit {
 
 /// Elements from the unit's first parameter to parameter `index`: each one starts at a multiple of
 /// `parameter_alignment` elements, in every precision.
-inline constexpr std::size_t parameter_alignment = 32;
+inline constexpr std::size_t parameter_alignment = 128;
 inline std::size_t parameter_offset(const Unit& unit, std::size_t index) {
     std::size_t at = 0;
     for (std::size_t i = 0; i < index; ++i)

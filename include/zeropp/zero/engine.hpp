@@ -25,27 +25,34 @@
 
 namespace zeropp {
 
-template <Element E, Device D, Communicator C, Stage S, Optimizer O>
+template <Element E, Device D, Communicator C, Stage S>
 class Engine final : public UnitObserver<E> {
 public:
-    Engine(std::vector<Unit> units, C& comm, D device, O optimizer, AnySchedule schedule,
+    template <TrainerOptimizer O>
+    Engine(std::vector<Unit> units, C& comm, D device, const O& optimizer, AnySchedule schedule,
            const EngineOptions& options, std::size_t model_bytes = 0)
-        : units_{std::move(units)},
+        : units_{grouped(std::move(units), options.get<ParameterGroups>())},
           comm_{comm},
           device_{device},
           options_{options},
-          optimizer_{optimizer},
           schedule_{std::move(schedule)},
           layout_{units_, Topology{.shard = static_cast<std::size_t>(comm.size())},
                   options.get<Buckets>().elements},
           how_{flags_of<S>, dtype_of<E>, options},
-          state_plan_{layout_, flags_of<S>, how_, O::slots},
+          scaler_{std::same_as<E, Half> ? LossScaler{options.get<LossScale>()} : LossScaler{}},
+          optimizer_plan_{*make_rule(optimizer), layout_, units_, options.get<OptimizerStates>()},
+          state_plan_{layout_, flags_of<S>, how_, optimizer_plan_},
           plan_{checked_plan(model_bytes)},
           parameters_{layout_, comm_, state_plan_, device},
           gradients_{layout_, comm_, how_, state_plan_, device},
-          state_{layout_, state_plan_, S::shards_optimizer, device},
-          exchange_{comm_, StatePlan::exchange_doubles(layout_), state_plan_.exchange, workspace(),
-                    device} {}
+          state_{layout_,
+                 units_,
+                 updaters(device, optimizer, options.get<ParameterGroups>()),
+                 optimizer_plan_,
+                 state_plan_,
+                 S::shards_optimizer,
+                 device},
+          exchange_{comm_, state_plan_.doubles, state_plan_.exchange, workspace(), device} {}
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     /// Peers may still be reading this rank's memory: it stays until they are done or gone. So it
@@ -88,7 +95,7 @@ public:
         gradients_.begin_micro_step(micro_);
     }
     /// The factor that each micro-step's loss is multiplied by before backward.
-    float loss_scale() const { return 1.0f / static_cast<float>(how_.micro_steps); }
+    float loss_scale() const { return scaler_.scale() / static_cast<float>(how_.micro_steps); }
 
     /// Collective after the last micro-step of a step; local before.
     Step end_micro_step(Loss loss) {
@@ -124,7 +131,7 @@ public:
     Loss combine(Loss loss) {
         exchange_.mine()[0] = loss.sum;
         exchange_.mine()[1] = static_cast<double>(loss.tokens);
-        exchange_();
+        exchange_(2);
         double sum = 0, tokens = 0;
         for (int r = 0; r < comm_.size(); ++r) {
             sum += exchange_.of_rank(r)[0];
@@ -144,6 +151,7 @@ public:
     const std::vector<Unit>& units() const noexcept { return units_; }
     std::int64_t index() const noexcept { return index_; }
     std::int64_t skipped() const noexcept { return skipped_; }
+    const LossScaler& scaler() const noexcept { return scaler_; }
     std::size_t bytes_used() const {
         return parameters_.bytes_used() + gradients_.bytes_used() + state_.bytes_used() +
                exchange_.bytes_used();
@@ -154,7 +162,23 @@ public:
     }
 
 private:
-    WeightAccess<E, D, C, S, O> weights() {
+    /// Each parameter in the group whose rates it has; 0 is the optimizer's own.
+    static std::vector<Unit> grouped(std::vector<Unit> units, const ParameterGroups& groups) {
+        for (Unit& unit : units)
+            for (Parameter& parameter : unit.parameters)
+                parameter.group = groups.group_of(parameter.name);
+        return units;
+    }
+    template <class O>
+    static std::vector<Updater<E, D>> updaters(D device, const O& optimizer,
+                                               const ParameterGroups& groups) {
+        std::vector<Updater<E, D>> all;
+        all.push_back(make_updater<E>(device, optimizer, GroupRates{}));
+        for (const ParameterGroup& group : groups.groups)
+            all.push_back(make_updater<E>(device, optimizer, group.rates()));
+        return all;
+    }
+    WeightAccess<E, D, C, S> weights() {
         return {units_, layout_, comm_, device_, parameters_, state_};
     }
     std::size_t first_owned(std::size_t b) const {
@@ -174,7 +198,7 @@ private:
         require_within(options_.get<MemoryLimit>(), comm_.rank(), plan.total() + model_bytes,
                        [&](StageFlags stage) {
                            const GradientPlan how{stage, dtype_of<E>, options_};
-                           const StatePlan other{layout_, stage, how, O::slots};
+                           const StatePlan other{layout_, stage, how, optimizer_plan_};
                            return other.table(workspace()).total() + model_bytes;
                        });
         return plan;
@@ -195,9 +219,9 @@ private:
         });
         mine[buckets] = local_loss;
         mine[buckets + 1] = static_cast<double>(local_tokens);
-        exchange_();
+        exchange_(StatePlan::step_doubles(layout_));
 
-        Step step{.index = index_};
+        Step step{.index = index_, .loss_scale = scaler_.scale()};
         double squares = 0, loss = 0, tokens = 0;
         for (std::size_t b = 0; b < buckets; ++b)
             for (int r = 0; r < comm_.size(); ++r) squares += exchange_.of_rank(r)[b];
@@ -207,34 +231,55 @@ private:
         }
         step.loss = loss / comm_.size();
         step.tokens = static_cast<std::int64_t>(tokens);
-        step.gradient_norm = std::sqrt(squares);
-        step.rates = rates_of(index_ + 1);
+        step.gradient_norm = std::sqrt(squares) / scaler_.scale();
+        step.rates = rates_of(index_ + 1, 0);
         if (!is_finite(squares)) return skip(step);
+        gradients_.watch(false);
         skipped_in_a_row_ = 0;
 
-        float scale = 1;
+        double scale = 1.0 / scaler_.scale();
         if (const float most = options_.get<ClipNorm>().max_norm; most > 0) {
             const double ratio = (step.gradient_norm + 1e-6) / most;
-            if (ratio > 1) scale = static_cast<float>(1.0 / ratio);
+            if (ratio > 1) scale /= ratio;
         }
-        const StepContext now{.index = ++index_, .rates = step.rates};
-        const auto constants = optimizer_.constants(now);
-        gradients_.typed([&](auto tag) {
-            using G = decltype(tag);
-            for (std::size_t b = 0; b < buckets; ++b) {
-                if (!layout_.buckets()[b].trainable) continue;
-                state_.template update<G>(b, first_owned(b), constants, scale, parameters_.owned(b),
-                                          gradients_.template owned<G>(b));
-                parameters_.publish(b);
-            }
-        });
+        ++index_;
+        for (std::size_t group = 0; group < state_.groups(); ++group)
+            state_.rule(group).begin({.index = index_, .rates = rates_of(index_, group)});
+        apply(static_cast<float>(scale));
+        scaler_.update(false);
         step.index = index_;
         step.updated = true;
         return step;
     }
 
-    Rates rates_of(std::int64_t index) const {
-        const Rates rates = schedule_(index, optimizer_.rates());
+    /// Collective in stages 1 and 2, and where the optimizer measures tensors: every rank its own
+    /// shard, in all stages.
+    void apply(float scale) {
+        const std::size_t buckets = layout_.buckets().size();
+        gradients_.typed([&](auto tag) {
+            using G = decltype(tag);
+            for (std::size_t round = 0; round < state_.rule().rounds(); ++round) {
+                const std::span<double> sums = exchange_.mine().first(state_.sums_of(round));
+                std::fill(sums.begin(), sums.end(), 0.0);
+                for (std::size_t b = 0; b < buckets; ++b)
+                    if (layout_.buckets()[b].trainable)
+                        state_.template measure<G>(round, b, first_owned(b), first_of_shard(b),
+                                                   scale, parameters_.owned(b),
+                                                   gradients_.template shard<G>(b), sums);
+                exchange_(sums.size());
+                state_.combine(round, comm_.size(), [&](int r) { return exchange_.of_rank(r); });
+            }
+            for (std::size_t b = 0; b < buckets; ++b) {
+                if (!layout_.buckets()[b].trainable) continue;
+                state_.template update<G>(b, first_owned(b), index_, scale, parameters_.owned(b),
+                                          gradients_.template owned<G>(b));
+                parameters_.publish(b);
+            }
+        });
+    }
+
+    Rates rates_of(std::int64_t index, std::size_t group) {
+        const Rates rates = schedule_(index, state_.rule(group).rates());
         const auto means_something = [](float rate) { return is_finite(rate) && rate >= 0; };
         require(means_something(rates.lr) && means_something(rates.momentum), Errc::config,
                 "schedule: the rates of step ", index, " are lr ", rates.lr, " and momentum ",
@@ -242,8 +287,9 @@ private:
         return rates;
     }
 
-    /// Collective: names the first tensor whose mean over ranks is not finite, in layout order.
-    /// Each rank's own gradient is gone by now; which loss was not finite is known.
+    /// Collective: names the first tensor whose mean over ranks is not finite, in layout order, and
+    /// the first rank whose loss was not. Each rank's own gradient is gone by now: the next steps
+    /// look at them, so that a second skip in a row names the rank too.
     Step skip(Step step) {
         gradients_.settle();
         const double none = static_cast<double>(layout_.full_size());
@@ -259,20 +305,31 @@ private:
                     first = static_cast<double>(bucket.full_offset + first_of_shard(b) + at);
             }
         });
-        exchange_.mine()[0] = first;
-        exchange_();
-        int bad_loss = -1;
-        for (int r = comm_.size(); r-- > 0;) {
-            first = std::min(first, exchange_.of_rank(r)[0]);
+        int bad_loss = -1, bad_rank = -1;
+        for (int r = comm_.size(); r-- > 0;)
             if (!is_finite(exchange_.of_rank(r)[layout_.buckets().size()])) bad_loss = r;
-        }
+        const std::size_t own = gradients_.first_bad();
+        exchange_.mine()[0] = first;
+        exchange_.mine()[1] = own == gradients_.none ? none : static_cast<double>(own);
+        exchange_(2);
+        for (int r = 0; r < comm_.size(); ++r) first = std::min(first, exchange_.of_rank(r)[0]);
+        for (int r = comm_.size(); r-- > 0;)
+            if (exchange_.of_rank(r)[1] <= first) bad_rank = r;
         step.skipped = true;
         step.non_finite = name_at(static_cast<std::size_t>(first));
         if (bad_loss >= 0)
             step.non_finite += " (and the loss of rank " + std::to_string(bad_loss) + ")";
         else if (comm_.size() > 1)
-            step.non_finite += " (mean over " + std::to_string(comm_.size()) + " ranks)";
+            step.non_finite += bad_rank >= 0 && first < none
+                                   ? " of rank " + std::to_string(bad_rank)
+                                   : " (mean over " + std::to_string(comm_.size()) + " ranks)";
+        gradients_.watch(true);
         ++skipped_;
+        require(!scaler_.is_at_minimum(), Errc::numeric, "Trainer: the loss scale is ",
+                scaler_.scale(), ", its minimum, and gradients overflow, first in ",
+                step.non_finite, ", expected finite values; use bf16, or a lower learning rate");
+        scaler_.update(true);
+        if (scaler_.is_dynamic()) return step;  // it ends at the least scale
         ++skipped_in_a_row_;
         require(skipped_in_a_row_ < options_.get<SkipNonFinite>().most_in_a_row, Errc::numeric,
                 "Trainer: gradients were not finite in ", skipped_in_a_row_,
@@ -292,15 +349,16 @@ private:
     C& comm_;
     D device_;
     EngineOptions options_;
-    O optimizer_;
     AnySchedule schedule_;
     Layout layout_;
     GradientPlan how_;
+    LossScaler scaler_;
+    OptimizerPlan optimizer_plan_;
     StatePlan state_plan_;
     MemoryPlan plan_;
     ParameterStore<E, S, C, D> parameters_;
     GradientStore<E, S, C, D> gradients_;
-    OptimizerState<E, O, D> state_;
+    OptimizerState<E, D> state_;
     Exchange<C, D> exchange_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;

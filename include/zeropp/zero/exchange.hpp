@@ -32,13 +32,18 @@ public:
     }
 
     std::span<double> mine() const noexcept { return mine_; }
-    /// Collective. Sends (W-1) times `mine()`.
-    void operator()() {
-        comm_.all_gather(std::as_bytes(mine_), std::as_writable_bytes(all_)).wait();
+    /// Collective. Sends (W-1) times the first `count` of `mine()`.
+    void operator()(std::size_t count) {
+        count_ = count;
+        const auto ranks = static_cast<std::size_t>(comm_.size());
+        comm_
+            .all_gather(std::as_bytes(mine_.first(count)),
+                        std::as_writable_bytes(all_.first(count * ranks)))
+            .wait();
     }
     /// What `rank` told in the last exchange.
     std::span<const double> of_rank(int rank) const {
-        return all_.subspan(mine_.size() * static_cast<std::size_t>(rank), mine_.size());
+        return all_.subspan(count_ * static_cast<std::size_t>(rank), count_);
     }
     std::size_t bytes_used() const { return memory_.used() + workspace_.used(); }
     std::size_t bytes_reserved() const { return memory_.capacity() + workspace_.capacity(); }
@@ -48,6 +53,7 @@ private:
     Arena<Host> memory_;
     Arena<D> workspace_;
     std::span<double> mine_, all_;
+    std::size_t count_ = 0;
     std::span<std::byte> lent_;
 };
 

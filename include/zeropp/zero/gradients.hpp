@@ -3,6 +3,7 @@
 /// reduction, started bucket by bucket while backward goes on.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -55,6 +56,16 @@ public:
         flying_.reserve(StatePlan::in_flight);
     }
 
+    /// From the next step on, whether this rank looks for the first element of its own gradients
+    /// that is not finite: one more pass over them.
+    void watch(bool watching) {
+        watching_ = watching;
+        first_bad_ = none;
+    }
+    /// What watching found, as an element of all buckets; `none` if nothing.
+    std::size_t first_bad() const noexcept { return first_bad_; }
+    static constexpr std::size_t none = ~std::size_t{0};
+
     void begin_micro_step(int index) {
         micro_ = index;
         units_.assign(layout_.units(), Progress::untouched);
@@ -105,6 +116,7 @@ public:
         if (++home.units_ready < bucket.unit_count) return;
         const std::span<E> wire =
             slots_[static_cast<std::size_t>(home.slot)].wire.first(bucket.padded);
+        if (watching_) look_at(bucket, wire);
         if (how_.local_sum) {
             typed([&](auto tag) {
                 using G = decltype(tag);
@@ -221,6 +233,10 @@ private:
                     "ready(unit) for one of them first");
         }
     }
+    void look_at(const Bucket& bucket, std::span<const E> wire) {
+        const std::size_t at = first_not_finite<E>(device_, wire);
+        if (at < wire.size()) first_bad_ = std::min(first_bad_, bucket.full_offset + at);
+    }
     bool is_last() const { return micro_ == how_.micro_steps - 1; }
     bool adds() const { return how_.every && micro_ > 0; }
 
@@ -260,6 +276,8 @@ private:
     std::vector<Progress> units_;  ///< in this backward pass
     std::vector<Flying> flying_;
     int micro_ = 0;
+    bool watching_ = false;
+    std::size_t first_bad_ = none;
 };
 
 }  // namespace zeropp

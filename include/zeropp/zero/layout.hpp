@@ -18,6 +18,7 @@ struct Segment {
     std::size_t unit = 0, parameter = 0;
     std::size_t first = 0, size = 0;  ///< elements of the bucket
     bool trainable = true;
+    int group = 0;
 };
 
 /// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
@@ -108,15 +109,12 @@ private:
             const Parameter& parameter = unit.parameters[i];
             require(parameter.size() != 0, Errc::shape, "Layout: parameter '", parameter.name,
                     "' has no elements, expected at least one");
-            require(parameter.group == 0, Errc::config, "Layout: parameter '", parameter.name,
-                    "' is of group ", parameter.group,
-                    ", expected 0: this version updates all of them alike");
             require(!parameter.tensor_axis || *parameter.tensor_axis < parameter.shape.size(),
                     Errc::shape, "Layout: parameter '", parameter.name, "' is divided along axis ",
                     parameter.tensor_axis.value_or(0), ", expected less than ",
                     parameter.shape.size());
             bucket.segments.push_back({index, i, bucket.used + parameter_offset(unit, i),
-                                       parameter.size(), parameter.trainable});
+                                       parameter.size(), parameter.trainable, parameter.group});
         }
         bucket.used += size;
         ++bucket.unit_count;
@@ -128,21 +126,38 @@ private:
     std::size_t full_size_ = 0, shard_size_ = 0;
 };
 
-/// Calls visit(first, count) for each longest run of elements of [first, last) of the bucket that
-/// holds no frozen parameter. Gaps and padding belong to the runs: nobody reads
-/// what an optimizer makes of them.
+/// Calls visit(first, count, group) for each longest run of elements of [first, last) of the bucket
+/// that holds trainable parameters of one group alone. Gaps and padding belong to the run before
+/// them: nobody reads what an optimizer makes of them.
 template <class Visit>
 void for_each_trainable_run(const Bucket& bucket, std::size_t first, std::size_t last,
                             Visit visit) {
-    std::size_t at = first;
-    for (const Segment& segment : bucket.segments) {
-        if (segment.trainable) continue;
-        const std::size_t begin = std::clamp(segment.first, at, last);
-        const std::size_t end = std::clamp(segment.first + segment.size, at, last);
-        if (begin > at) visit(at, begin - at);
-        at = end;
+    for (std::size_t s = 0; s < bucket.segments.size();) {
+        const Segment& begin = bucket.segments[s];
+        const auto joins = [&](const Segment& other) {
+            return other.trainable == begin.trainable && other.group == begin.group;
+        };
+        do ++s;
+        while (s < bucket.segments.size() && joins(bucket.segments[s]));
+        if (!begin.trainable) continue;
+        const std::size_t end = s < bucket.segments.size() ? bucket.segments[s].first : last;
+        const std::size_t from = std::clamp(begin.first, first, last);
+        const std::size_t to = std::clamp(end, first, last);
+        if (from < to) visit(from, to - from, begin.group);
     }
-    if (last > at) visit(at, last - at);
+}
+
+/// Calls visit(segment, first, count) for what of each trainable parameter is in [first, last) of
+/// the bucket: elements `first` on.
+template <class Visit>
+void for_each_trainable_segment(const Bucket& bucket, std::size_t first, std::size_t last,
+                                Visit visit) {
+    for (const Segment& segment : bucket.segments) {
+        if (!segment.trainable) continue;
+        const std::size_t from = std::max(segment.first, first);
+        const std::size_t to = std::min(segment.first + segment.size, last);
+        if (from < to) visit(segment, from, to - from);
+    }
 }
 
 /// Calls visit(first, count) for the elements of the bucket that are no trainable parameter's:

@@ -5,13 +5,18 @@
 
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/core/fingerprint.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/optim/concepts.hpp>
+#include <zeropp/optim/loss_scale.hpp>
+#include <zeropp/optim/rule.hpp>
 
 namespace zeropp {
 
@@ -48,6 +53,50 @@ struct Gradients {
 
     void describe(Fingerprint& fields) const {
         fields.add("gradient type", std::string{type ? name_of(*type) : "by precision"});
+    }
+};
+
+/// The formats of the optimizer's slots that it does not fix itself: bf16 takes half the bytes of
+/// fp32, 8 bits about a quarter.
+struct OptimizerStates {
+    SlotFormat format = SlotFormat::float32;
+
+    void describe(Fingerprint& fields) const {
+        fields.add("optimizer states", std::string{name_of(format)});
+    }
+};
+
+/// Parameters with rates of their own: the first group that matches a parameter's name has it. What
+/// none matches is as the optimizer says. Schedules start from the group's lr.
+struct ParameterGroup {
+    std::function<bool(std::string_view name)> matches{};
+    std::optional<float> lr{}, weight_decay{};
+
+    GroupRates rates() const { return {lr, weight_decay}; }
+};
+struct ParameterGroups {
+    std::vector<ParameterGroup> groups;
+
+    void check() const {
+        for (std::size_t i = 0; i < groups.size(); ++i) {
+            const std::string where = "ParameterGroups: group " + std::to_string(i + 1);
+            require(groups[i].matches != nullptr, Errc::config, where,
+                    " matches nothing, expected a predicate of names");
+            detail::require_at_least_0(where, "lr", groups[i].lr.value_or(0));
+            detail::require_at_least_0(where, "weight_decay", groups[i].weight_decay.value_or(0));
+        }
+    }
+    void describe(Fingerprint& fields) const {
+        for (const ParameterGroup& group : groups) {
+            fields.add("parameter group's lr", group.lr.value_or(-1));
+            fields.add("parameter group's weight decay", group.weight_decay.value_or(-1));
+        }
+    }
+    /// 0: no group's.
+    int group_of(std::string_view name) const {
+        for (std::size_t i = 0; i < groups.size(); ++i)
+            if (groups[i].matches(name)) return static_cast<int>(i) + 1;
+        return 0;
     }
 };
 
@@ -91,7 +140,7 @@ struct OptionList : Os... {
     const O& get() const noexcept { return *this; }
     void describe(Fingerprint& fields) const { (get<Os>().describe(fields), ...); }
 };
-using EngineOptions =
-    OptionList<ClipNorm, Accumulation, SkipNonFinite, MemoryLimit, Gradients, Buckets>;
+using EngineOptions = OptionList<ClipNorm, Accumulation, SkipNonFinite, MemoryLimit, Gradients,
+                                 Buckets, LossScale, OptimizerStates, ParameterGroups>;
 
 }  // namespace zeropp

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/arena.hpp>
 #include <zeropp/device/host.hpp>
+#include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/slots.hpp>
@@ -55,21 +55,59 @@ struct GradientPlan {
     }
 };
 
+/// What an optimizer takes beside the parameters.
+struct OptimizerPlan {
+    std::vector<Slot> slots;        ///< in the formats that they are kept in
+    std::size_t tensor_bytes = 0;   ///< of what every rank knows of whole tensors
+    std::size_t largest_round = 0;  ///< doubles that a rank tells the others at once
+
+    OptimizerPlan() = default;
+    OptimizerPlan(const Rule& rule, const Layout& layout, const std::vector<Unit>& units,
+                  OptimizerStates states) {
+        for (Slot slot : rule.slots()) {
+            if (slot.format == SlotFormat::float32) slot.format = states.format;
+            slots.push_back(slot);
+        }
+        std::vector<std::size_t> rounds(rule.rounds());
+        for (const Bucket& bucket : layout.buckets())
+            for (const Segment& segment : bucket.segments) {
+                if (!segment.trainable) continue;
+                const Tensor2d tensor = tensor_of(units, segment);
+                std::size_t sums = 0;
+                for (std::size_t r = 0; r < rounds.size(); ++r) {
+                    sums += rule.sums(r, tensor);
+                    rounds[r] += rule.sums(r, tensor);
+                }
+                tensor_bytes += Arena<Host>::rounded(rule.kept(tensor) * sizeof(float)) +
+                                Arena<Host>::rounded(sums * sizeof(double));
+            }
+        for (const std::size_t doubles : rounds) largest_round = std::max(largest_round, doubles);
+    }
+
+    static Tensor2d tensor_of(const std::vector<Unit>& units, const Segment& segment) {
+        const auto& shape = units[segment.unit].parameters[segment.parameter].shape;
+        if (shape.size() < 2) return {.rows = 0, .columns = segment.size};
+        return {.rows = segment.size / shape.back(), .columns = shape.back()};
+    }
+};
+
 /// Bytes of each arena, and of the buffers that rotate inside them.
 struct StatePlan {
     static constexpr std::size_t rotating = 2;   ///< staging and gather buffers
     static constexpr std::size_t in_flight = 2;  ///< reductions at once
 
     std::size_t parameters = 0, gathered = 0, gradients = 0, staging = 0, exchange = 0;
+    std::size_t tensors = 0;
     MasterRow master;                    ///< of all elements that this rank updates
     std::vector<MemoryPlan::Row> slots;  ///< in the optimizer's order
     std::size_t largest_bucket = 0;      ///< elements, padded, of the buckets that rotate
     std::size_t largest_reduced = 0;     ///< elements, padded, of the trainable buckets
+    std::size_t doubles = 0;             ///< that a rank can tell the others at once
 
     StatePlan(const Layout& layout, StageFlags stage, const GradientPlan& plan,
-              std::span<const Slot> optimizer)
-        : master{master_row(plan.element).name} {
-        for (const Slot& slot : optimizer) slots.push_back({std::string{slot.name}, 0});
+              const OptimizerPlan& optimizer)
+        : tensors{optimizer.tensor_bytes}, master{master_row(plan.element).name} {
+        for (const Slot& slot : optimizer.slots) slots.push_back({std::string{slot.name}, 0});
         const std::size_t ranks = layout.topology().shard;
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
@@ -85,7 +123,7 @@ struct StatePlan {
             gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
             master.bytes += rounded(owned * master_row(plan.element).bytes);
             for (std::size_t s = 0; s < slots.size(); ++s)
-                slots[s].bytes += rounded(slot_bytes(optimizer[s].format, owned));
+                slots[s].bytes += rounded(slot_bytes(optimizer.slots[s].format, owned));
             if (!plan.in_place && bucket.resident)
                 staging += staging_bytes(bucket.padded, bucket.shard, plan);
         }
@@ -93,15 +131,13 @@ struct StatePlan {
         if (!plan.in_place && largest_rotating(layout) != 0)
             staging += rotating * staging_bytes(largest_rotating(layout),
                                                 largest_rotating(layout) / ranks, plan);
-        exchange = rounded(sizeof(double) * exchange_doubles(layout)) +
-                   rounded(sizeof(double) * exchange_doubles(layout) * ranks);
+        doubles = std::max(step_doubles(layout), optimizer.largest_round);
+        exchange = rounded(sizeof(double) * doubles) + rounded(sizeof(double) * doubles * ranks);
     }
 
     /// What each rank tells the others at the end of a step: a partial norm a bucket, the loss
     /// and the tokens. A skipped step tells the first tensor that is not finite in the first.
-    static std::size_t exchange_doubles(const Layout& layout) {
-        return layout.buckets().size() + 2;
-    }
+    static std::size_t step_doubles(const Layout& layout) { return layout.buckets().size() + 2; }
 
     /// The wire buffer and, where reductions add to an earlier micro-step's, their result.
     static std::size_t staging_bytes(std::size_t padded, std::size_t shard,
@@ -124,6 +160,7 @@ struct StatePlan {
         if (staging != 0) rows.add("gradient staging", staging);
         if (master.bytes != 0) rows.add(std::string{master.name}, master.bytes);
         for (const MemoryPlan::Row& slot : slots) rows.add(slot.name, slot.bytes);
+        if (tensors != 0) rows.add("whole-tensor statistics", tensors);
         rows.add("communication", exchange + workspace);
         return rows;
     }

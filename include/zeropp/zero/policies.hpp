@@ -3,10 +3,12 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 #include <type_traits>
 
 #include <zeropp/core/precision.hpp>
 #include <zeropp/optim/adamw.hpp>
+#include <zeropp/optim/rule.hpp>
 #include <zeropp/optim/schedule.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/stage.hpp>
@@ -22,7 +24,7 @@ struct is_precision<Precision<E>> : std::true_type {};
 template <class T>
 struct is_stage : std::bool_constant<Stage<T>> {};
 template <class T>
-struct is_optimizer : std::bool_constant<Optimizer<T>> {};
+struct is_optimizer : std::bool_constant<TrainerOptimizer<T>> {};
 template <class T>
 struct is_schedule : std::bool_constant<Schedule<T>> {};
 template <class T>
@@ -68,7 +70,7 @@ struct Policies {
     static_assert(detail::count<detail::is_schedule, Ps...> <= 1,
                   "zeropp: two schedules given to Trainer; pass one");
     static_assert(detail::count<detail::is_precision, Ps...> <= 1,
-                  "zeropp: two precisions given to Trainer; pass one of fp32, bf16");
+                  "zeropp: two precisions given to Trainer; pass one of fp32, bf16, fp16");
     static_assert(((!detail::is_option<Ps>::value || detail::count_same<Ps, Ps...> <= 1) && ...),
                   "zeropp: the same option given twice to Trainer; pass it once");
 };
@@ -92,12 +94,16 @@ EngineOptions options_from(const Ps&... policies) {
 }
 template <class O, class... Ps>
 O optimizer_from(const Ps&... policies) {
-    O optimizer{};
-    [[maybe_unused]] const auto take = [&](const auto& policy) {
-        if constexpr (std::same_as<std::remove_cvref_t<decltype(policy)>, O>) optimizer = policy;
-    };
-    (take(policies), ...);
-    return optimizer;
+    if constexpr (count_same<O, Ps...> == 1) {
+        std::optional<O> given;
+        const auto take = [&](const auto& policy) {
+            if constexpr (std::same_as<std::remove_cvref_t<decltype(policy)>, O>) given = policy;
+        };
+        (take(policies), ...);
+        return *given;
+    } else {
+        return O{};
+    }
 }
 template <class... Ps>
 AnySchedule schedule_from(const Ps&... policies) {

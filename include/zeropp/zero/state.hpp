@@ -1,42 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file What the optimizer keeps of the elements this rank updates: their master and slots.
+/// \file What the optimizer keeps of the elements this rank updates: their master and slots, and
+/// what every rank knows of whole tensors.
 #pragma once
 
-#include <array>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <zeropp/device/arena.hpp>
+#include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/plan.hpp>
 #include <zeropp/zero/update.hpp>
 
 namespace zeropp {
 
-template <Element E, Optimizer O, Device D>
+template <Element E, Device D>
 class OptimizerState {
     using Part = typename Master<E>::Part;
     static constexpr bool keeps_master = Master<E>::keeps;
 
 public:
-    OptimizerState(const Layout& layout, const StatePlan& plan, bool sharded, D device)
+    /// `updaters`: of each parameter group. Borrows the layout.
+    OptimizerState(const Layout& layout, const std::vector<Unit>& units,
+                   std::vector<Updater<E, D>> updaters, const OptimizerPlan& optimizer,
+                   const StatePlan& plan, bool sharded, D device)
         : layout_{layout},
           device_{device},
-          master_memory_{std::string{plan.master.name}, plan.master.bytes, device} {
-        for (std::size_t s = 0; s < O::slots.size(); ++s)
-            slot_memory_[s] = Arena<D>{plan.slots[s].name, plan.slots[s].bytes, device};
+          updaters_{std::move(updaters)},
+          slots_{optimizer.slots},
+          master_memory_{std::string{plan.master.name}, plan.master.bytes, device},
+          tensor_memory_{"whole-tensor statistics", plan.tensors} {
+        for (const MemoryPlan::Row& row : plan.slots)
+            slot_memory_.emplace_back(row.name, row.bytes, device);
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
+            home.first_tensor = tensors_.size();
             if (bucket.trainable) {
-                const std::size_t owned = sharded ? bucket.shard : bucket.padded;
-                if (keeps_master) home.master = master_memory_.template take<Part>(owned);
-                for (std::size_t s = 0; s < O::slots.size(); ++s)
-                    home.slots[s] = slot_memory_[s].template take<std::byte>(
-                        slot_bytes(O::slots[s].format, owned));
+                home.owned = sharded ? bucket.shard : bucket.padded;
+                if (keeps_master) home.master = master_memory_.template take<Part>(home.owned);
+                for (std::size_t s = 0; s < slots_.size(); ++s)
+                    home.slots.push_back(
+                        slot_memory_[s]
+                            .template take<std::byte>(slot_bytes(slots_[s].format, home.owned))
+                            .data());
             }
-            homes_.push_back(home);
+            for (const Segment& segment : bucket.segments)
+                if (segment.trainable) add_tensor(OptimizerPlan::tensor_of(units, segment));
+            homes_.push_back(std::move(home));
         }
+        places_.reserve(slots_.size());
+        chances_.reserve(slots_.size());
     }
 
     /// Sets the master, and the parameters that follow from it: elements `first` on of what this
@@ -55,47 +70,154 @@ public:
                        master.empty() ? master : master.subspan(first, values.size()), values);
     }
 
-    /// Updates elements [first, first + parameters.size()) of the bucket, all that this rank owns.
-    template <Element G, class Constants>
-    void update(std::size_t bucket, std::size_t first, const Constants& constants, float scale,
+    std::size_t groups() const noexcept { return updaters_.size(); }
+    /// Of group 0, which all share but for their rates.
+    const Rule& rule() const { return updaters_.front().rule(); }
+    Rule& rule(std::size_t group) { return updaters_[group].rule(); }
+
+    /// The sums of a round over this rank's elements, tensor by tensor, to `sums`; how many.
+    /// `first`, `count`: what of the bucket the pieces lie in; `parameters` and `gradients` begin
+    /// with the first element that this rank owns, and with `first`.
+    template <Element G>
+    void measure(std::size_t round, std::size_t bucket, std::size_t owned_first, std::size_t first,
+                 float scale, std::span<E> parameters, std::span<const G> gradients,
+                 std::span<double> sums) {
+        prepare(bucket, 0);
+        if constexpr (Updater<E, D>::by_tensor)
+            for_each_trainable_segment(
+                layout_.buckets()[bucket], first, first + gradients.size(),
+                [&](const Segment& segment, std::size_t begin, std::size_t count) {
+                    const std::size_t t = tensor_index(bucket, segment);
+                    OwnedPiece<E, G> piece =
+                        piece_of<G>(bucket, segment, begin, count, owned_first, parameters);
+                    piece.gradients = gradients.data() + (begin - first);
+                    const Updater<E, D>& updater =
+                        updaters_[static_cast<std::size_t>(segment.group)];
+                    const std::size_t at = sums_before(round, t);
+                    updater.measure(round, tensors_[t], piece, places_, scale,
+                                    sums.subspan(at, rule().sums(round, tensors_[t])));
+                });
+    }
+    std::size_t sums_of(std::size_t round) const { return sums_before(round, tensors_.size()); }
+    /// `sums_of_rank(r)`: what rank r has measured.
+    template <class SumsOfRank>
+    void combine(std::size_t round, int ranks, SumsOfRank sums_of_rank) {
+        std::size_t at = 0;
+        for (std::size_t b = 0; b < homes_.size(); ++b)
+            for (const Segment& segment : layout_.buckets()[b].segments) {
+                if (!segment.trainable) continue;
+                Tensor2d& tensor = tensors_[tensor_index(b, segment)];
+                const std::size_t count = rule().sums(round, tensor);
+                std::size_t done = 0;
+                for (std::size_t r = 0; r < round; ++r) done += rule().sums(r, tensor);
+                const std::span<double> totals = tensor.sums.subspan(done, count);
+                for (std::size_t i = 0; i < count; ++i) {
+                    totals[i] = 0;
+                    for (int r = 0; r < ranks; ++r) totals[i] += sums_of_rank(r)[at + i];
+                }
+                at += count;
+                updaters_[static_cast<std::size_t>(segment.group)].rule().combine(round, tensor);
+            }
+    }
+
+    /// Updates elements [first, first + parameters.size()) of the bucket, all that this rank owns,
+    /// in step `index`.
+    template <Element G>
+    void update(std::size_t bucket, std::size_t first, std::int64_t index, float scale,
                 std::span<E> parameters, std::span<const G> gradients) {
-        Home& home = homes_[bucket];
-        for_each_trainable_run(
-            layout_.buckets()[bucket], first, first + parameters.size(),
-            [&](std::size_t begin, std::size_t count) {
-                const std::size_t at = begin - first;
-                SlotPlaces<O::slots.size()> slots;
-                if constexpr (O::slots.size() > 0)
-                    for (std::size_t s = 0; s < O::slots.size(); ++s)
-                        slots[s] = home.slots[s].data() + slot_bytes(O::slots[s].format, at);
-                update_elements<O>(device_, constants, scale, count, parameters.data() + at,
-                                   keeps_master ? home.master.data() + at : nullptr,
-                                   gradients.data() + at, slots);
-            });
+        prepare(bucket, index);
+        const Bucket& of = layout_.buckets()[bucket];
+        const std::size_t last = first + parameters.size();
+        if constexpr (Updater<E, D>::by_tensor)
+            for_each_trainable_segment(
+                of, first, last, [&](const Segment& segment, std::size_t begin, std::size_t count) {
+                    OwnedPiece<E, G> piece =
+                        piece_of<G>(bucket, segment, begin, count, first, parameters);
+                    piece.gradients = gradients.data() + piece.at;
+                    updaters_[static_cast<std::size_t>(segment.group)].update(
+                        tensors_[tensor_index(bucket, segment)], piece, places_, scale, chances_);
+                });
+        else
+            for_each_trainable_run(
+                of, first, last, [&](std::size_t begin, std::size_t count, int group) {
+                    OwnedPiece<E, G> piece =
+                        piece_of<G>(bucket, Segment{}, begin, count, first, parameters);
+                    piece.gradients = gradients.data() + piece.at;
+                    updaters_[static_cast<std::size_t>(group)].update(piece, places_, scale,
+                                                                      chances_);
+                });
     }
 
     std::size_t bytes_used() const {
-        std::size_t bytes = master_memory_.used();
+        std::size_t bytes = master_memory_.used() + tensor_memory_.used();
         for (const auto& slot : slot_memory_) bytes += slot.used();
         return bytes;
     }
     std::size_t bytes_reserved() const {
-        std::size_t bytes = master_memory_.capacity();
+        std::size_t bytes = master_memory_.capacity() + tensor_memory_.capacity();
         for (const auto& slot : slot_memory_) bytes += slot.capacity();
         return bytes;
     }
 
 private:
     struct Home {
+        std::size_t owned = 0, first_tensor = 0;
         std::span<Part> master;
-        std::array<std::span<std::byte>, O::slots.size()> slots;
+        std::vector<std::byte*> slots;
     };
+
+    void add_tensor(Tensor2d tensor) {
+        std::size_t sums = 0;
+        for (std::size_t r = 0; r < rule().rounds(); ++r) sums += rule().sums(r, tensor);
+        tensor.kept = tensor_memory_.template take<float>(rule().kept(tensor));
+        tensor.sums = tensor_memory_.template take<double>(sums);
+        tensors_.push_back(tensor);
+    }
+    /// Slots of the bucket, and the chances of the step.
+    void prepare(std::size_t bucket, std::int64_t index) {
+        places_.clear();
+        chances_.clear();
+        for (std::size_t s = 0; s < slots_.size(); ++s) {
+            places_.emplace_back(slots_[s], homes_[bucket].slots[s], homes_[bucket].owned);
+            chances_.emplace_back(index, bucket, s);
+        }
+    }
+    std::size_t tensor_index(std::size_t bucket, const Segment& segment) const {
+        std::size_t index = homes_[bucket].first_tensor;
+        for (const Segment& each : layout_.buckets()[bucket].segments) {
+            if (each.first == segment.first) break;
+            index += each.trainable;
+        }
+        return index;
+    }
+    std::size_t sums_before(std::size_t round, std::size_t tensor) const {
+        std::size_t sums = 0;
+        for (std::size_t t = 0; t < tensor; ++t) sums += rule().sums(round, tensors_[t]);
+        return sums;
+    }
+    template <Element G>
+    OwnedPiece<E, G> piece_of(std::size_t bucket, const Segment& segment, std::size_t begin,
+                              std::size_t count, std::size_t owned_first, std::span<E> parameters) {
+        const std::size_t at = begin - owned_first;
+        return {.at = at,
+                .count = count,
+                .in_tensor = begin - segment.first,
+                .in_bucket = begin,
+                .parameters = parameters.data() + at,
+                .masters = keeps_master ? homes_[bucket].master.data() + at : nullptr};
+    }
 
     const Layout& layout_;
     D device_;
+    std::vector<Updater<E, D>> updaters_;
+    std::vector<Slot> slots_;
     Arena<D> master_memory_;
-    std::array<Arena<D>, O::slots.size()> slot_memory_;
+    std::vector<Arena<D>> slot_memory_;
+    Arena<Host> tensor_memory_;
+    std::vector<Tensor2d> tensors_;  ///< in layout order
     std::vector<Home> homes_;
+    std::vector<SlotView> places_;
+    std::vector<SlotChance> chances_;
 };
 
 }  // namespace zeropp

@@ -10,15 +10,18 @@
 namespace zeropp {
 
 struct Step {
-    std::int64_t index = 0;    ///< optimizer steps done, this one included if `updated`
-    bool updated = false;      ///< false within accumulation, and where the step was skipped
-    bool skipped = false;      ///< gradients were not finite: nothing was changed
-    std::string non_finite{};  ///< where `skipped`: the first such tensor
+    std::int64_t index = 0;  ///< optimizer steps done, this one included if `updated`
+    bool updated = false;    ///< false within accumulation, and where the step was skipped
+    bool skipped = false;    ///< gradients were not finite: nothing was changed
+    /// Where `skipped`: the first such tensor; and the rank, if its loss was not finite or the step
+    /// before was skipped too.
+    std::string non_finite{};
     double loss =
         0;  ///< mean over ranks and micro-steps; of this rank's micro-batch within accumulation
     std::int64_t tokens = 0;   ///< labels counted, over all ranks and micro-steps
-    double gradient_norm = 0;  ///< before clipping
-    Rates rates{};
+    double gradient_norm = 0;  ///< unscaled, before clipping
+    float loss_scale = 1;      ///< of this step's backward passes; 1 but in fp16
+    Rates rates{};             ///< of the parameters that are in no group
 };
 
 }  // namespace zeropp

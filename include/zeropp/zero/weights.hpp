@@ -25,14 +25,14 @@ std::size_t first_owned_by(const Bucket& bucket, int rank) {
 }
 
 /// Borrows all that it is made of.
-template <Element E, Device D, Communicator C, Stage S, Optimizer O>
+template <Element E, Device D, Communicator C, Stage S>
 class WeightAccess {
 public:
     /// Elements of a parameter that `for_each` holds at a time.
     static constexpr std::size_t piece = std::size_t{1} << 20;
 
     WeightAccess(const std::vector<Unit>& units, const Layout& layout, C& comm, D device,
-                 ParameterStore<E, S, C, D>& parameters, OptimizerState<E, O, D>& state)
+                 ParameterStore<E, S, C, D>& parameters, OptimizerState<E, D>& state)
         : units_{units},
           layout_{layout},
           comm_{comm},
@@ -116,7 +116,7 @@ private:
     C& comm_;
     D device_;
     ParameterStore<E, S, C, D>& parameters_;
-    OptimizerState<E, O, D>& state_;
+    OptimizerState<E, D>& state_;
 };
 
 }  // namespace zeropp
