@@ -118,11 +118,8 @@ zp::PlanReport plan(const Options& options) {
     report.model = model_name(options.model);
     report.communicator = options.communicator;
     report.optimizer = optimizer->name;
-    report.batch = "micro-batch " + std::to_string(sizes.micro) + " of " +
-                   std::to_string(options.source_length) + " source and " +
-                   std::to_string(options.target_length) + " target tokens";
-    if (sizes.accumulation > 1)
-        report.batch += ", " + std::to_string(sizes.accumulation) + " micro-steps a step";
+    report.source_length = options.source_length;
+    report.target_length = options.target_length;
 
     zp::PlanRequest& request = report.request;
     zp::PlanSetup& setup = request.setup;

@@ -34,6 +34,12 @@ zp::T5Config tiny() {
     return config;
 }
 const zp::T5Options limits{.micro_batch = 2, .max_source_length = 12, .max_target_length = 7};
+template <class Options = zp::T5Options>
+Options limits_of(const zp::PlannedRun& run) {
+    Options options = limits;
+    if constexpr (zp::t5_recomputes<Options>) options.recompute = run.recompute;
+    return options;
+}
 
 zp::Seq2SeqBatch largest_batch() {
     zp::Seq2SeqBatch batch;
@@ -73,14 +79,21 @@ struct Measured {
     std::uint64_t sent = 0;  ///< of the second step
 };
 
+/// Of a trainer that is allowed `memory_limit` bytes.
 template <class E, class S, class O>
-std::vector<Measured> measure(std::size_t ranks, int micro_steps) {
+std::vector<Measured> measure(const zp::PlannedRun& run, std::size_t ranks, int micro_steps,
+                              std::size_t memory_limit) {
     std::vector<Measured> measured(ranks);
     zp::run_ranks(static_cast<int>(ranks), [&](zp::ThreadComm comm) {
         Measured& mine = measured[static_cast<std::size_t>(comm.rank())];
-        auto model = zp::T5<E>::with_random_weights(tiny(), 1, limits);
-        zp::Trainer trainer{
-            model, comm, S{}, O{}, zp::Accumulation{micro_steps}, zp::Buckets{3000}};
+        auto model = zp::T5<E>::with_random_weights(tiny(), 1, limits_of(run));
+        zp::Trainer trainer{model,
+                            comm,
+                            S{},
+                            O{},
+                            zp::Accumulation{micro_steps},
+                            zp::Buckets{3000},
+                            zp::MemoryLimit{memory_limit}};
         std::uint64_t before = 0;
         for (int i = 0; i < 2 * micro_steps; ++i) {
             trainer.settle();
@@ -98,7 +111,7 @@ std::vector<Measured> measure(std::size_t ranks, int micro_steps) {
 template <class E, class S, class O>
 void agrees(const zp::PlannedRun& run, std::size_t ranks, int micro_steps) {
     INFO(run.name() << ", " << O::name << ", " << ranks << " ranks");
-    for (const Measured& one : measure<E, S, O>(ranks, micro_steps)) {
+    for (const Measured& one : measure<E, S, O>(run, ranks, micro_steps, run.memory.total())) {
         CHECK(one.state == run.state);
         CHECK(one.activations == run.memory.bytes_of("activations"));
         CHECK(one.sent == run.sent.total());
@@ -113,7 +126,6 @@ void agrees_everywhere(int micro_steps) {
     for (const std::size_t ranks : {1, 2, 3, 4})
         for (const zp::PlannedRun& run :
              plan_runs(request_of(ranks, std::string{O::name}, micro_steps))) {
-            if (run.recompute) continue;
             const auto at_stage = [&](auto stage) {
                 using S = decltype(stage);
                 if (run.stage != S::number) return;
@@ -121,6 +133,8 @@ void agrees_everywhere(int micro_steps) {
                     agrees<float, S, O>(run, ranks, micro_steps);
                 else if (run.precision == zp::DType::bf16)
                     agrees<zp::Bf16, S, O>(run, ranks, micro_steps);
+                else if constexpr (zp::Products<zp::OneDnn, zp::Half>)
+                    agrees<zp::Half, S, O>(run, ranks, micro_steps);
                 else
                     FAIL("no run here measures " << run.name());
             };
@@ -136,6 +150,16 @@ void agrees_everywhere(int micro_steps) {
 TEST_CASE("a T5's training takes and sends what was planned", "[law]") {
     agrees_everywhere<zp::AdamW>(1);
     agrees_everywhere<zp::AdamW>(2);
+}
+
+TEST_CASE("a trainer refuses one byte less than is planned") {
+    const zp::PlannedRun run = plan_runs(request_of(2, "adamw"))[2];
+    REQUIRE(run.stage == 2);
+    const std::size_t total = run.memory.total();
+    CHECK(message_of([&] { measure<float, zp::Zero<2>, zp::AdamW>(run, 2, 1, total - 1); })
+              .starts_with("zeropp: Trainer: the plan of rank 0 is " + std::to_string(total) +
+                           " bytes, expected at most " + std::to_string(total - 1) +
+                           " (1 too many); "));
 }
 
 TEST_CASE("the largest micro-batch fits and one more does not") {
@@ -199,7 +223,8 @@ TEST_CASE("JSON and picture hold every number of the plan") {
         .model = "a<b&c",
         .optimizer = "adamw",
         .communicator = "thread",
-        .batch = "micro-batch 2",
+        .source_length = 12,
+        .target_length = 7,
         .deepspeed = zp::deepspeed_model(request_of(3, "adamw").setup.units, 3, 1),
         .request = request_of(3, "adamw")};
     report.runs = plan_runs(report.request);

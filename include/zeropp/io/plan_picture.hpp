@@ -44,7 +44,7 @@ public:
               report_.model + " on " + std::to_string(request.setup.ranks) + " ranks, " +
                   report_.optimizer,
               " font-size=\"15\"");
-        words(margin, 38, "start", std::string{unit_.name} + " of a rank; " + report_.batch);
+        words(margin, 38, "start", std::string{unit_.name} + " of a rank; " + report_.batch());
         for (std::size_t p = 0; p < panels; ++p)
             panel(4 * p, margin + static_cast<double>(p) * panel_width);
         for (std::size_t k = 0; k < kinds_.size(); ++k) {

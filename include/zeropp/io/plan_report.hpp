@@ -18,8 +18,8 @@
 namespace zeropp {
 
 struct PlanReport {
-    std::string model, optimizer, communicator;  ///< names
-    std::string batch;                           ///< "micro-batch 8 of 512 source and ... tokens"
+    std::string model, optimizer, communicator;        ///< names
+    std::size_t source_length = 0, target_length = 0;  ///< of the longest batch, in tokens
     DeepSpeedModel deepspeed;
     PlanRequest request;
     std::vector<PlannedRun> runs{};
@@ -31,6 +31,13 @@ struct PlanReport {
     };
     std::optional<Choice> choice{};
 
+    std::string batch() const {
+        const int micro_steps = request.setup.options.get<Accumulation>().steps;
+        return "micro-batch " + std::to_string(request.micro_batch) + " of " +
+               std::to_string(source_length) + " source and " + std::to_string(target_length) +
+               " target tokens" +
+               (micro_steps == 1 ? "" : ", " + std::to_string(micro_steps) + " micro-steps a step");
+    }
     bool is_chosen(const PlannedRun& run) const {
         return choice && choice->stage == run.stage && choice->precision == run.precision;
     }
@@ -170,7 +177,7 @@ inline std::string plan_text(const PlanReport& report) {
     const detail::PlanUnit unit{report.runs};
     std::string text = report.model + ", " + std::to_string(report.deepspeed.parameters) +
                        " parameters, on " + std::to_string(report.request.setup.ranks) + " " +
-                       report.communicator + " ranks; " + report.optimizer + "; " + report.batch +
+                       report.communicator + " ranks; " + report.optimizer + "; " + report.batch() +
                        "\n";
     if (report.choice) text += "*: what " + report.choice->by + " says\n";
     text += "\n";
@@ -214,6 +221,8 @@ inline Json plan_json(const PlanReport& report) {
              {"optimizer", report.optimizer},
              {"communicator", report.communicator},
              {"micro_batch", report.request.micro_batch},
+             {"source_length", report.source_length},
+             {"target_length", report.target_length},
              {"accumulation", report.request.setup.options.get<Accumulation>().steps},
              {"runs", runs},
              {"deepspeed_estimates", estimates}};
