@@ -14,7 +14,7 @@ template <int N, class O, class E>
 void plan_is_what_a_run_takes(const Settings& settings) {
     PlanSetup setup{.units = Mlp<E>{settings.width, 4, settings.frozen}.units(),
                     .ranks = static_cast<std::size_t>(settings.world),
-                    .slots = {O::slots.begin(), O::slots.end()}};
+                    .optimizer = O{}};
     setup.options.get<Accumulation>() = settings.accumulation;
     setup.options.get<Gradients>().type = settings.gradient_type;
     setup.options.get<Buckets>().elements = settings.bucket;

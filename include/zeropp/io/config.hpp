@@ -2,245 +2,270 @@
 /// \file `Config`: what a DeepSpeed JSON file says, every key checked, nothing assumed.
 #pragma once
 
-#include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/format/json.hpp>
+#include <zeropp/io/config_reader.hpp>
+#include <zeropp/io/schema.hpp>
 #include <zeropp/io/settings.hpp>
-#include <zeropp/optim/schedule.hpp>
 
 namespace zeropp {
 
-/// A setting is empty where the file has no such key. Blocks and names as in DeepSpeed's schema.
+/// A setting is empty where the file has no such key, or "auto". Blocks and names as in DeepSpeed's
+/// schema.
 struct Config {
     struct Optimizer {
-        Setting<std::string> type;  ///< "AdamW" or "Adam"
-        Setting<double> lr, eps, weight_decay;
-        Setting<std::array<double, 2>> betas;
+        Setting<std::string> type;
+        Setting<double> lr, eps, weight_decay, momentum, dampening, lr_decay;
+        Setting<double> max_coeff, min_coeff, clip_threshold, decay_rate, beta1;
+        Setting<std::array<double, 2>> betas, eps_pair;  ///< `eps_pair`: Adafactor's eps
+        Setting<bool> bias_correction, adam_w_mode, nesterov, maximize, eps_inside_sqrt;
+        Setting<bool> scale_parameter, relative_step, warmup_init, fp32_optimizer_states;
+    };
+    struct Scheduler {
+        Setting<std::string> type, warmup_type;
+        Setting<double> warmup_min_lr, warmup_max_lr, warmup_min_ratio, cos_min_ratio;
+        Setting<std::int64_t> warmup_num_steps, total_num_steps;
+        Setting<double> lr_range_test_min_lr, lr_range_test_step_rate;
+        Setting<std::int64_t> lr_range_test_step_size;
+        Setting<bool> lr_range_test_staircase, cycle_momentum;
+        Setting<double> cycle_min_lr, cycle_max_lr, decay_lr_rate, cycle_min_mom, cycle_max_mom,
+            decay_mom_rate;
+        Setting<std::int64_t> cycle_first_step_size, cycle_second_step_size,
+            cycle_first_stair_count, cycle_second_stair_count, decay_step_size;
     };
     struct Fp16 {
-        Setting<bool> enabled;
+        Setting<bool> enabled, consecutive_hysteresis;
         Setting<double> loss_scale, min_loss_scale;
-        Setting<std::int64_t> loss_scale_window, hysteresis;
+        Setting<std::int64_t> initial_scale_power, loss_scale_window, hysteresis;
     };
-    /// The keys that are not read by the engine (`allgather_partitions` ... `contiguous_gradients`)
-    /// choose among DeepSpeed's own implementations of the same result.
     struct Zero {
         Setting<std::int64_t> stage, allgather_bucket_size, reduce_bucket_size;
-        Setting<bool> allgather_partitions, overlap_comm, reduce_scatter, contiguous_gradients;
-        Setting<bool> cpu_offload;
+    };
+    struct Elasticity {
+        Setting<bool> enabled, prefer_larger_batch, ignore_non_elastic_batch_info;
+        Setting<std::int64_t> max_train_batch_size, min_gpus, max_gpus, num_gpus_per_node;
+        Setting<double> version;
+        std::vector<std::int64_t> micro_batch_sizes;
+    };
+    struct Monitor {
+        Setting<bool> enabled;
+        Setting<std::string> output_path, job_name;
+    };
+    struct FlopsProfiler {
+        Setting<bool> enabled, detailed;
+        Setting<std::int64_t> profile_step, module_depth, top_modules;
+        Setting<std::string> output_file;
+    };
+    struct CommsLogger {
+        Setting<bool> enabled, prof_all, verbose;
+        std::vector<std::string> prof_ops;
+    };
+    struct Checkpointing {
+        Setting<bool> partition_activations, cpu_checkpointing;
+        Setting<std::int64_t> number_checkpoints;
     };
 
     Setting<std::int64_t> train_batch_size, train_micro_batch_size_per_gpu;
     Setting<std::int64_t> gradient_accumulation_steps, steps_per_print;
     Setting<double> gradient_clipping;  ///< 1.0 where absent, as in DeepSpeed 0.19; 0 is off
     Setting<bool> bf16;                 ///< bf16.enabled
+    Setting<bool> bf16_optimizer_states, wall_clock_breakdown, memory_breakdown, dump_state;
+    Setting<std::string> grad_accum_dtype, communication_data_type;
     Optimizer optimizer;
+    Scheduler scheduler;
     Fp16 fp16;
     Zero zero_optimization;
+    Elasticity elasticity;
+    Monitor tensorboard, csv_monitor;
+    FlopsProfiler flops_profiler;
+    CommsLogger comms_logger;
+    Checkpointing activation_checkpointing;
+
+    std::string name;               ///< of the file, in messages
+    std::vector<ConfigEntry> keys;  ///< every key of the file and what becomes of it
 };
 
 namespace detail {
 
-/// One object of the file. Every key that is read is remembered; `finish` refuses the others.
-class ConfigBlock {
-public:
-    ConfigBlock(const Json& object, std::string file, std::string path)
-        : object_{object}, file_{std::move(file)}, path_{std::move(path)} {
-        if (!object.is_object())
-            fail(Errc::config, file_, ": ", path_.empty() ? "the file" : path_, " is ",
-                 object.dump(), ", expected an object");
+inline void require_consistent(const Config& config) {
+    const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
+        require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
+                " are true, expected one of them");
+    };
+    both(config.bf16, config.fp16.enabled);
+    const auto& optimizer = config.optimizer;
+    require(!optimizer.nesterov.value_or(false) ||
+                (optimizer.momentum.value_or(0) > 0 && optimizer.dampening.value_or(0) == 0),
+            Errc::config, optimizer.nesterov.origin,
+            " is true, expected a momentum above 0 and no dampening beside it");
+    const auto& scheduler = config.scheduler;
+    const std::string type = scheduler.type.value_or("");
+    const auto needs = [&](const auto& setting, const char* key) {
+        require(setting.given() || setting.automatic, Errc::config, config.name,
+                ": scheduler.params.", key, " is missing, expected a number: ", type,
+                " has no default of it");
+    };
+    if (type == "WarmupDecayLR" || type == "WarmupCosineLR")
+        needs(scheduler.total_num_steps, "total_num_steps");
+    if (type == "OneCycle") {
+        needs(scheduler.cycle_min_lr, "cycle_min_lr");
+        needs(scheduler.cycle_max_lr, "cycle_max_lr");
     }
-
-    void read(std::string_view key, Setting<bool>& setting) {
-        if (const Json* value = find(key)) {
-            if (!value->is_boolean()) refuse(key, *value, "true or false");
-            setting = {value->template get<bool>(), origin(key)};
-        }
-    }
-    void read(std::string_view key, Setting<double>& setting, double least, double most) {
-        if (const Json* value = find(key))
-            setting = {number(key, *value, least, most), origin(key)};
-    }
-    /// A number written as 5e8 is an integer too.
-    void read(std::string_view key, Setting<std::int64_t>& setting, std::int64_t least,
-              std::int64_t most) {
-        if (const Json* value = find(key)) {
-            const std::string range = most == largest
-                                          ? "an integer from " + std::to_string(least)
-                                          : std::to_string(least) + " to " + std::to_string(most);
-            if (!value->is_number()) refuse(key, *value, range);
-            const double wide = value->template get<double>();
-            if (wide != std::floor(wide) || wide < static_cast<double>(least) ||
-                wide > static_cast<double>(most))
-                refuse(key, *value, range);
-            setting = {static_cast<std::int64_t>(wide), origin(key)};
-        }
-    }
-    void read(std::string_view key, Setting<std::array<double, 2>>& setting) {
-        if (const Json* value = find(key)) {
-            if (!value->is_array() || value->size() != 2) refuse(key, *value, "two numbers");
-            setting = {std::array{number(key, (*value)[0], 0, below_one),
-                                  number(key, (*value)[1], 0, below_one)},
-                       origin(key)};
-        }
-    }
-    /// One of `names`, in any case; the spelling of `names` is kept.
-    void read(std::string_view key, Setting<std::string>& setting,
-              std::initializer_list<std::string_view> names) {
-        if (const Json* value = find(key)) {
-            std::string all;
-            for (const std::string_view name : names) {
-                if (value->is_string() && same(value->template get<std::string>(), name))
-                    setting = {std::string{name}, origin(key)};
-                all += (all.empty() ? "\"" : " or \"") + std::string{name} + '"';
-            }
-            if (!setting.given()) refuse(key, *value, all);
-        }
-    }
-    /// Calls read(block) if there is such a block, then refuses its unknown keys.
-    template <class Read>
-    void block(std::string_view key, Read read) {
-        if (const Json* value = find(key)) {
-            ConfigBlock inner{*value, file_, path(key)};
-            read(inner);
-            inner.finish();
-        }
-    }
-    /// Refuses the block if it has no `key`.
-    void need(std::string_view key, std::string_view expected) const {
-        require(object_.contains(key), Errc::config, origin(key), " is missing, expected ",
-                expected);
-    }
-    void finish() const {
-        for (const auto& [key, value] : object_.items()) {
-            if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-            std::string all;
-            for (const std::string& name : known_) all += (all.empty() ? "" : ", ") + name;
-            fail(Errc::config, file_, ": ", path(key),
-                 " is a key that this version does not know, expected one of ", all);
-        }
-    }
-
-    static constexpr std::int64_t largest = std::int64_t{1} << 53;
-
-private:
-    static constexpr double below_one = 1.0 - 1e-9;
-
-    const Json* find(std::string_view key) {
-        known_.emplace_back(key);
-        const auto found = object_.find(key);
-        return found == object_.end() ? nullptr : &*found;
-    }
-    double number(std::string_view key, const Json& value, double least, double most) const {
-        const std::string range = most == below_one ? "a number in [0, 1)"
-                                  : std::isinf(most)
-                                      ? "a number from " + setting_text(least)
-                                      : setting_text(least) + " to " + setting_text(most);
-        if (!value.is_number()) refuse(key, value, range);
-        const double result = value.template get<double>();
-        if (!(least <= result && result <= most)) refuse(key, value, range);
-        const auto narrow = static_cast<float>(result);
-        if (!std::isfinite(narrow) || (narrow == 0) != (result == 0))
-            refuse(key, value, "what fits a 32-bit float");
-        return result;
-    }
-    [[noreturn]] void refuse(std::string_view key, const Json& value,
-                             const std::string& expected) const {
-        fail(Errc::config, origin(key), " is ", value.dump(), ", expected ", expected);
-    }
-    std::string path(std::string_view key) const {
-        return (path_.empty() ? "" : path_ + ".") + std::string{key};
-    }
-    std::string origin(std::string_view key) const { return file_ + ": " + path(key); }
-    static bool same(std::string_view a, std::string_view b) {
-        const auto lower = [](char c) {
-            return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c;
-        };
-        return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                          [&](char x, char y) { return lower(x) == lower(y); });
-    }
-
-    const Json& object_;
-    std::string file_, path_;
-    std::vector<std::string> known_;
-};
+}
 
 }  // namespace detail
 
 /// `name` stands for the file in messages.
 inline Config parse_config(std::string_view text, const std::string& name) {
-    const Json json = parse_json(text, name);
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    constexpr std::int64_t largest = detail::ConfigBlock::largest;
-    using Block = detail::ConfigBlock;
-
     Config config;
-    Block top{json, name, ""};
-    top.read("train_batch_size", config.train_batch_size, 1, largest);
-    top.read("train_micro_batch_size_per_gpu", config.train_micro_batch_size_per_gpu, 1, largest);
-    top.read("gradient_accumulation_steps", config.gradient_accumulation_steps, 1, largest);
-    top.read("steps_per_print", config.steps_per_print, 1, largest);
-    top.read("gradient_clipping", config.gradient_clipping, 0, infinity);
-    top.block("optimizer", [&](Block& block) {
-        auto& optimizer = config.optimizer;
-        block.need("type", "\"AdamW\" or \"Adam\"");
-        block.read("type", optimizer.type, {"AdamW", "Adam"});
-        block.block("params", [&](Block& params) {
-            params.read("lr", optimizer.lr, 0, infinity);
-            params.read("betas", optimizer.betas);
-            params.read("eps", optimizer.eps, 0, infinity);
-            params.read("weight_decay", optimizer.weight_decay, 0, infinity);
-        });
-    });
-    top.block("bf16", [&](Block& block) { block.read("enabled", config.bf16); });
-    top.block("fp16", [&](Block& block) {
-        auto& half = config.fp16;
-        block.read("enabled", half.enabled);
-        block.read("loss_scale", half.loss_scale, 0, infinity);
-        block.read("loss_scale_window", half.loss_scale_window, 1, largest);
-        block.read("hysteresis", half.hysteresis, 0, largest);
-        block.read("min_loss_scale", half.min_loss_scale, 0, infinity);
-    });
-    top.block("zero_optimization", [&](Block& block) {
-        auto& zero = config.zero_optimization;
-        block.read("stage", zero.stage, 0, 3);
-        block.read("allgather_partitions", zero.allgather_partitions);
-        block.read("allgather_bucket_size", zero.allgather_bucket_size, 1, largest);
-        block.read("overlap_comm", zero.overlap_comm);
-        block.read("reduce_scatter", zero.reduce_scatter);
-        block.read("reduce_bucket_size", zero.reduce_bucket_size, 1, largest);
-        block.read("contiguous_gradients", zero.contiguous_gradients);
-        block.read("cpu_offload", zero.cpu_offload);
-    });
-    top.finish();
+    config.name = name;
+    const detail::ConfigReader file{parse_json(text, name), name, config.keys};
+    const auto take = [&](std::string_view path, auto& setting) { file.take(path, setting); };
+#define ZEROPP_TAKE(block, member) take(#block "." #member, config.block.member)
+#define ZEROPP_TAKE_PARAMETER(block, member) take(#block ".params." #member, config.block.member)
+    take("train_batch_size", config.train_batch_size);
+    take("train_micro_batch_size_per_gpu", config.train_micro_batch_size_per_gpu);
+    take("gradient_accumulation_steps", config.gradient_accumulation_steps);
+    take("steps_per_print", config.steps_per_print);
+    take("gradient_clipping", config.gradient_clipping);
+    take("wall_clock_breakdown", config.wall_clock_breakdown);
+    take("memory_breakdown", config.memory_breakdown);
+    take("dump_state", config.dump_state);
+    take("communication_data_type", config.communication_data_type);
+    take("data_types.grad_accum_dtype", config.grad_accum_dtype);
+    take("bfloat16.enabled", config.bf16);
+    take("bf16.enabled", config.bf16);
+    take("bf16.bf16_optimizer_states", config.bf16_optimizer_states);
+    ZEROPP_TAKE(fp16, enabled);
+    ZEROPP_TAKE(fp16, loss_scale);
+    ZEROPP_TAKE(fp16, initial_scale_power);
+    ZEROPP_TAKE(fp16, loss_scale_window);
+    ZEROPP_TAKE(fp16, hysteresis);
+    ZEROPP_TAKE(fp16, consecutive_hysteresis);
+    ZEROPP_TAKE(fp16, min_loss_scale);
+    ZEROPP_TAKE(zero_optimization, stage);
+    ZEROPP_TAKE(zero_optimization, allgather_bucket_size);
+    ZEROPP_TAKE(zero_optimization, reduce_bucket_size);
+    ZEROPP_TAKE(optimizer, type);
+    ZEROPP_TAKE_PARAMETER(optimizer, lr);
+    ZEROPP_TAKE_PARAMETER(optimizer, betas);
+    ZEROPP_TAKE_PARAMETER(optimizer, weight_decay);
+    if (config.optimizer.type.value_or("") == "Adafactor")
+        take("optimizer.params.eps", config.optimizer.eps_pair);
+    else
+        take("optimizer.params.eps", config.optimizer.eps);
+    ZEROPP_TAKE_PARAMETER(optimizer, bias_correction);
+    ZEROPP_TAKE_PARAMETER(optimizer, adam_w_mode);
+    ZEROPP_TAKE_PARAMETER(optimizer, fp32_optimizer_states);
+    ZEROPP_TAKE_PARAMETER(optimizer, momentum);
+    ZEROPP_TAKE_PARAMETER(optimizer, dampening);
+    ZEROPP_TAKE_PARAMETER(optimizer, nesterov);
+    ZEROPP_TAKE_PARAMETER(optimizer, maximize);
+    ZEROPP_TAKE_PARAMETER(optimizer, lr_decay);
+    ZEROPP_TAKE_PARAMETER(optimizer, max_coeff);
+    ZEROPP_TAKE_PARAMETER(optimizer, min_coeff);
+    ZEROPP_TAKE_PARAMETER(optimizer, eps_inside_sqrt);
+    ZEROPP_TAKE_PARAMETER(optimizer, clip_threshold);
+    ZEROPP_TAKE_PARAMETER(optimizer, decay_rate);
+    ZEROPP_TAKE_PARAMETER(optimizer, beta1);
+    ZEROPP_TAKE_PARAMETER(optimizer, scale_parameter);
+    ZEROPP_TAKE_PARAMETER(optimizer, relative_step);
+    ZEROPP_TAKE_PARAMETER(optimizer, warmup_init);
+    ZEROPP_TAKE(scheduler, type);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_max_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_num_steps);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_type);
+    ZEROPP_TAKE_PARAMETER(scheduler, total_num_steps);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_min_ratio);
+    ZEROPP_TAKE_PARAMETER(scheduler, cos_min_ratio);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_step_rate);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_staircase);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_max_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_lr_rate);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_first_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_second_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_first_stair_count);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_second_stair_count);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_momentum);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_min_mom);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_max_mom);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_mom_rate);
+    ZEROPP_TAKE(elasticity, enabled);
+    ZEROPP_TAKE(elasticity, max_train_batch_size);
+    ZEROPP_TAKE(elasticity, min_gpus);
+    ZEROPP_TAKE(elasticity, max_gpus);
+    ZEROPP_TAKE(elasticity, num_gpus_per_node);
+    ZEROPP_TAKE(elasticity, prefer_larger_batch);
+    ZEROPP_TAKE(elasticity, ignore_non_elastic_batch_info);
+    ZEROPP_TAKE(elasticity, version);
+    ZEROPP_TAKE(elasticity, micro_batch_sizes);
+    ZEROPP_TAKE(tensorboard, enabled);
+    ZEROPP_TAKE(tensorboard, output_path);
+    ZEROPP_TAKE(tensorboard, job_name);
+    ZEROPP_TAKE(csv_monitor, enabled);
+    ZEROPP_TAKE(csv_monitor, output_path);
+    ZEROPP_TAKE(csv_monitor, job_name);
+    ZEROPP_TAKE(flops_profiler, enabled);
+    ZEROPP_TAKE(flops_profiler, profile_step);
+    ZEROPP_TAKE(flops_profiler, module_depth);
+    ZEROPP_TAKE(flops_profiler, top_modules);
+    ZEROPP_TAKE(flops_profiler, detailed);
+    ZEROPP_TAKE(flops_profiler, output_file);
+    ZEROPP_TAKE(comms_logger, enabled);
+    ZEROPP_TAKE(comms_logger, prof_all);
+    ZEROPP_TAKE(comms_logger, prof_ops);
+    ZEROPP_TAKE(comms_logger, verbose);
+    ZEROPP_TAKE(activation_checkpointing, partition_activations);
+    ZEROPP_TAKE(activation_checkpointing, cpu_checkpointing);
+    ZEROPP_TAKE(activation_checkpointing, number_checkpoints);
+#undef ZEROPP_TAKE
+#undef ZEROPP_TAKE_PARAMETER
+    detail::require_consistent(config);
     return config;
 }
 
-/// Messages call the file by its last component.
+/// Messages call the file by its path.
 inline Config read_config(const std::filesystem::path& path) {
     return parse_config(read_text(path), path.string());
 }
 
-/// Refuses what the file may say but this version cannot do; nothing is weakened in silence.
+/// One sentence for each key that asks for what zeropp does not do, at most ten.
+inline std::vector<std::string> unsupported_sentences(const Config& config) {
+    std::vector<std::string> sentences;
+    std::size_t more = 0;
+    for (const ConfigEntry& entry : config.keys) {
+        if (entry.fate != Fate::unsupported) continue;
+        if (sentences.size() == 9)
+            ++more;
+        else
+            sentences.push_back(config.name + ": " + entry.path + " is " + entry.value +
+                                ", which is not supported, expected " + entry.expected + "; " +
+                                entry.note);
+    }
+    if (more != 0)
+        sentences.push_back(config.name + ": " + std::to_string(more) +
+                            " further keys are not supported, expected none");
+    return sentences;
+}
+
+/// Refuses what the file may say but zeropp does not do; nothing is weakened in silence.
 inline void require_supported(const Config& config) {
-    const auto refuse = [](const Setting<bool>& setting, const char* instead) {
-        require(!setting.value_or(false), Errc::config, setting.origin, " is true, expected false",
-                instead);
-    };
-    refuse(config.fp16.enabled,
-           "; fp16 needs dynamic loss scaling, which this version lacks: use \"bf16\": "
-           "{\"enabled\": true}");
-    refuse(config.zero_optimization.cpu_offload,
-           "; this version keeps the optimizer's state beside the parameters");
+    std::string all;
+    for (const std::string& sentence : unsupported_sentences(config))
+        all += (all.empty() ? "" : "\nzeropp: ") + sentence;
+    require(all.empty(), Errc::config, all);
 }
 
 }  // namespace zeropp

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file From a configuration read at run time to policy types, the only such place.
-/// Precision, stage and optimizer become types; everything else is a value.
+/// \file From a configuration read at run time to policies, the only such place. Precision and
+/// stage become types; everything else is a value.
 #pragma once
 
 #include <algorithm>
@@ -10,13 +10,16 @@
 
 #include <zeropp/core/precision.hpp>
 #include <zeropp/io/config.hpp>
-#include <zeropp/optim/adamw.hpp>
+#include <zeropp/io/elasticity.hpp>
+#include <zeropp/io/optimizers.hpp>
+#include <zeropp/io/schedules.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/stage.hpp>
 
 namespace zeropp {
 
 inline BatchSizes batch_sizes(const Config& config, int ranks) {
+    if (config.elasticity.enabled.value_or(false)) return elastic_batch_sizes(config, ranks);
     return batch_sizes(config.train_batch_size, config.train_micro_batch_size_per_gpu,
                        config.gradient_accumulation_steps, ranks);
 }
@@ -29,11 +32,24 @@ inline Buckets buckets_of(const Config& config) {
         {zero.reduce_bucket_size.value_or(own), zero.allgather_bucket_size.value_or(own), own}))};
 }
 
-/// Calls fn(bf16) or fn(fp32).
+inline DType precision_of(const Config& config) {
+    return config.fp16.enabled.value_or(false) ? DType::fp16
+           : config.bf16.value_or(false)       ? DType::bf16
+                                               : DType::fp32;
+}
+
+/// Calls fn(fp32), fn(bf16) or fn(fp16).
 template <class Fn>
 decltype(auto) with_precision(const Config& config, Fn&& fn) {
-    require_supported(config);
-    return config.bf16.value_or(false) ? fn(bf16) : fn(fp32);
+    switch (precision_of(config)) {
+        case DType::fp16:
+            return fn(fp16);
+        case DType::bf16:
+            return fn(bf16);
+        case DType::fp32:
+            break;
+    }
+    return fn(fp32);
 }
 
 /// Calls fn(zero<N>), N = 0 where the file has no stage.
@@ -51,35 +67,76 @@ decltype(auto) with_stage(const Config& config, Fn&& fn) {
     }
 }
 
-/// Calls fn(AdamW{...}), which "Adam" is too, as in DeepSpeed; its defaults (weight_decay 0, lr
-/// 1e-3).
-template <class Fn>
-decltype(auto) with_optimizer(const Config& config, Fn&& fn) {
-    const auto betas = config.optimizer.betas.value_or({0.9, 0.999});
-    return fn(AdamW{.lr = static_cast<float>(config.optimizer.lr.value_or(1e-3)),
-                    .beta1 = static_cast<float>(betas[0]),
-                    .beta2 = betas[1],
-                    .eps = static_cast<float>(config.optimizer.eps.value_or(1e-8)),
-                    .weight_decay = static_cast<float>(config.optimizer.weight_decay.value_or(0))});
+inline LossScale loss_scale_of(const Config& config) {
+    const auto& given = config.fp16;
+    const LossScale standard;
+    const auto whole = [](const Setting<std::int64_t>& setting, int other) {
+        return static_cast<int>(std::min<std::int64_t>(setting.value_or(other), 1'000'000'000));
+    };
+    return {.loss_scale = static_cast<float>(given.loss_scale.value_or(standard.loss_scale)),
+            .initial_scale_power = whole(given.initial_scale_power, standard.initial_scale_power),
+            .loss_scale_window = whole(given.loss_scale_window, standard.loss_scale_window),
+            .hysteresis = whole(given.hysteresis, standard.hysteresis),
+            .consecutive_hysteresis = given.consecutive_hysteresis.value_or(false),
+            .min_loss_scale =
+                static_cast<float>(given.min_loss_scale.value_or(standard.min_loss_scale))};
 }
 
-/// Calls fn(stage, optimizer, clipping, accumulation, buckets): the trainer's policies but the
-/// precision, which is the model's, and the schedule, which the file does not say.
+/// Of gradients: `data_types.grad_accum_dtype`. `communication_data_type` is checked: the wire has
+/// the model's type.
+inline Gradients gradients_of(const Config& config) {
+    const DType model = precision_of(config);
+    const auto type_of = [](std::string_view name) {
+        return name == "fp16" || name == "float16"    ? DType::fp16
+               : name == "bf16" || name == "bfloat16" ? DType::bf16
+                                                      : DType::fp32;
+    };
+    const auto fits = [&](const Setting<std::string>& setting) {
+        if (!setting.given()) return;
+        const DType type = type_of(*setting.value);
+        require(type == model || type == DType::fp32, Errc::config, setting.origin, " is \"",
+                *setting.value, "\", expected ", model == DType::fp32 ? "" : "\"fp32\" or \"",
+                model == DType::fp32 ? "\"" : "", name_of(model), "\": the model is in ",
+                name_of(model));
+    };
+    fits(config.communication_data_type);
+    fits(config.grad_accum_dtype);
+    if (!config.grad_accum_dtype.given()) return {};
+    return {type_of(*config.grad_accum_dtype.value)};
+}
+
+/// Moments in bf16 where the file asks for them.
+inline OptimizerStates optimizer_states_of(const Config& config) {
+    const bool bf16_moments = config.bf16_optimizer_states.value_or(false) ||
+                              !config.optimizer.fp32_optimizer_states.value_or(true);
+    return {bf16_moments ? SlotFormat::bfloat16 : SlotFormat::float32};
+}
+
+/// Whether blocks are computed again in backward.
+inline bool recompute_of(const Config& config) {
+    const auto& how = config.activation_checkpointing;
+    return how.partition_activations.value_or(false) || how.cpu_checkpointing.value_or(false) ||
+           how.number_checkpoints.given();
+}
+
+/// Calls fn(stage, optimizer, schedule, clipping, accumulation, buckets, gradients, loss scale,
+/// optimizer states): the trainer's policies but the precision, which is the model's.
 template <class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
     const BatchSizes sizes = batch_sizes(config, ranks);
     const ClipNorm clip{static_cast<float>(config.gradient_clipping.value_or(1.0))};
     const Accumulation accumulation{.steps = static_cast<int>(sizes.accumulation)};
     return with_stage(config, [&](auto stage) -> decltype(auto) {
-        return with_optimizer(config, [&](auto optimizer) -> decltype(auto) {
-            return fn(stage, optimizer, clip, accumulation, buckets_of(config));
-        });
+        return fn(stage, optimizer_of(config), schedule_of(config), clip, accumulation,
+                  buckets_of(config), gradients_of(config), loss_scale_of(config),
+                  optimizer_states_of(config));
     });
 }
 
-/// Calls fn(precision, stage, optimizer, clipping, accumulation, buckets).
+/// Calls fn(precision, policies...). What zeropp does not do is refused.
 template <class Fn>
 decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
+    require_supported(config);
     return with_precision(config, [&](auto precision) -> decltype(auto) {
         return with_policies(config, ranks, [&](auto... policies) -> decltype(auto) {
             return fn(precision, std::move(policies)...);

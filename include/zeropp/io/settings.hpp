@@ -16,8 +16,9 @@ namespace zeropp {
 /// `ds_config.json: train_batch_size`, `--batch-size`.
 template <class T>
 struct Setting {
-    std::optional<T> value;
-    std::string origin;
+    std::optional<T> value{};
+    std::string origin{};
+    bool automatic = false;  ///< asked for by "auto": somebody else decides
 
     bool given() const noexcept { return value.has_value(); }
     T value_or(T other) const { return value.value_or(std::move(other)); }

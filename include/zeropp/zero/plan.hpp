@@ -59,7 +59,7 @@ struct GradientPlan {
 struct OptimizerPlan {
     std::vector<Slot> slots;        ///< in the formats that they are kept in
     std::size_t tensor_bytes = 0;   ///< of what every rank knows of whole tensors
-    std::size_t largest_round = 0;  ///< doubles that a rank tells the others at once
+    std::vector<std::size_t> rounds{};  ///< doubles that a rank tells the others, one after another
 
     OptimizerPlan() = default;
     OptimizerPlan(const Rule& rule, const Layout& layout, const std::vector<Unit>& units,
@@ -68,7 +68,7 @@ struct OptimizerPlan {
             if (slot.format == SlotFormat::float32) slot.format = states.format;
             slots.push_back(slot);
         }
-        std::vector<std::size_t> rounds(rule.rounds());
+        rounds.resize(rule.rounds());
         for (const Bucket& bucket : layout.buckets())
             for (const Segment& segment : bucket.segments) {
                 if (!segment.trainable) continue;
@@ -81,7 +81,6 @@ struct OptimizerPlan {
                 tensor_bytes += Arena<Host>::rounded(rule.kept(tensor) * sizeof(float)) +
                                 Arena<Host>::rounded(sums * sizeof(double));
             }
-        for (const std::size_t doubles : rounds) largest_round = std::max(largest_round, doubles);
     }
 
     static Tensor2d tensor_of(const std::vector<Unit>& units, const Segment& segment) {
@@ -131,7 +130,8 @@ struct StatePlan {
         if (!plan.in_place && largest_rotating(layout) != 0)
             staging += rotating * staging_bytes(largest_rotating(layout),
                                                 largest_rotating(layout) / ranks, plan);
-        doubles = std::max(step_doubles(layout), optimizer.largest_round);
+        doubles = step_doubles(layout);
+        for (const std::size_t round : optimizer.rounds) doubles = std::max(doubles, round);
         exchange = rounded(sizeof(double) * doubles) + rounded(sizeof(double) * doubles * ranks);
     }
 

@@ -13,7 +13,8 @@
 #include <zeropp/device/arena.hpp>
 #include <zeropp/device/host.hpp>
 #include <zeropp/model/concepts.hpp>
-#include <zeropp/optim/concepts.hpp>
+#include <zeropp/optim/adamw.hpp>
+#include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/layout.hpp>
 #include <zeropp/zero/options.hpp>
 #include <zeropp/zero/plan.hpp>
@@ -24,14 +25,15 @@ namespace zeropp {
 struct StepBytes {
     std::uint64_t gradients = 0;   ///< reduce_scatter, and in stage 0 the all_gather of its result
     std::uint64_t parameters = 0;  ///< all_gather: after the update, or (stage 3) before each use
-    std::uint64_t told = 0;        ///< norms, loss and tokens
+    std::uint64_t told = 0;        ///< norms, loss and tokens, and what the optimizer measures
 
     std::uint64_t total() const noexcept { return gradients + parameters + told; }
 };
 
-/// `how` as the trainer has it. With frozen parameters less is reduced and published; stage 3
+/// `how` and `optimizer` as the trainer has them. With frozen parameters less is reduced and published; stage 3
 /// gathers all, resident buckets once a micro-step and the others twice.
-inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how) {
+inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how,
+                            const OptimizerPlan& optimizer) {
     const std::uint64_t peers = layout.topology().shard - 1;
     const auto micro_steps = static_cast<std::uint64_t>(how.micro_steps);
     const std::uint64_t element = size_of(how.element);
@@ -45,7 +47,9 @@ inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const Gradie
         if (!stage.shards_optimizer) bytes.gradients += sent * size_of(how.type);
         if (stage.shards_optimizer && !stage.shards_parameters) bytes.parameters += sent * element;
     }
-    bytes.told = peers * sizeof(double) * StatePlan::exchange_doubles(layout);
+    bytes.told = peers * sizeof(double) * StatePlan::step_doubles(layout);
+    for (const std::size_t doubles : optimizer.rounds)
+        bytes.told += peers * sizeof(double) * doubles;
     return bytes;
 }
 
@@ -53,7 +57,7 @@ inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const Gradie
 struct PlanSetup {
     std::vector<Unit> units;
     std::size_t ranks = 1;
-    std::vector<Slot> slots{};  ///< of the optimizer
+    AnyOptimizer optimizer = AdamW{};
     EngineOptions options{};
     /// `workspace_bytes` of the communicator; none needs no memory of its own.
     std::function<std::size_t(std::size_t)> workspace{};
@@ -72,13 +76,15 @@ struct RankPlan {
 inline RankPlan rank_plan(const PlanSetup& setup, const Layout& layout, StageFlags stage,
                           DType precision) {
     const GradientPlan how{stage, precision, setup.options};
-    const StatePlan state{layout, stage, how, setup.slots};
+    const OptimizerPlan optimizer{*setup.optimizer.make_rule({}), layout, setup.units,
+                                  setup.options.get<OptimizerStates>()};
+    const StatePlan state{layout, stage, how, optimizer};
     std::size_t workspace = 0;
     if (setup.workspace)
         workspace =
             Arena<Host>::rounded(setup.workspace(state.largest_reduced * size_of(how.element))) *
             StatePlan::in_flight;
-    return {state.table(workspace), step_bytes(layout, stage, how)};
+    return {state.table(workspace), step_bytes(layout, stage, how, optimizer)};
 }
 
 /// A stage known at run time.

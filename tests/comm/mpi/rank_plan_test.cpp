@@ -16,7 +16,7 @@ TEST_CASE("a process takes and sends what is planned", "[law]") {
     Mlp<Bf16> model{40};
     PlanSetup setup{.units = model.units(),
                     .ranks = static_cast<std::size_t>(comm.size()),
-                    .slots = {AdamW::slots.begin(), AdamW::slots.end()},
+                    .optimizer = AdamW{},
                     .workspace = MpiComm::workspace_bytes};
     setup.options.get<Buckets>().elements = 2000;
     const auto check = [&](auto stage) {
