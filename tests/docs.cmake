@@ -67,7 +67,7 @@ foreach(document IN LISTS documents)
 endforeach()
 
 set(programs "")
-foreach(program zeropp-t5 zeropp-info zeropp-prepare_descriptions)
+foreach(program zeropp-t5 zeropp-info zeropp-plan zeropp-prepare_descriptions)
     if(TARGET ${program})
         list(APPEND programs ${program}=$<TARGET_FILE:${program}>)
     endif()

@@ -21,3 +21,5 @@
 #include <zeropp/tensor/ops.hpp>
 #include <zeropp/tensor/tape.hpp>
 #include <zeropp/trainer.hpp>
+#include <zeropp/zero/deepspeed_estimates.hpp>
+#include <zeropp/zero/rank_plan.hpp>

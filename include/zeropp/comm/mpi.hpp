@@ -56,7 +56,7 @@ public:
     int size() const noexcept { return state_->size; }
     std::string_view name() const noexcept { return "mpi"; }
     std::uint64_t bytes_sent() const noexcept { return state_->bytes_sent; }
-    std::size_t workspace_bytes(std::size_t wire_bytes) const noexcept { return wire_bytes; }
+    static std::size_t workspace_bytes(std::size_t wire_bytes) noexcept { return wire_bytes; }
     void use_workspace(std::span<std::byte> workspace) { state_->lend(workspace); }
     void return_workspace(std::span<std::byte> workspace) { state_->take_back(workspace); }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file What one rank will take and send, from the engine's own arithmetic, before there is a
+/// communicator, a weight or a trainer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <zeropp/core/plan.hpp>
+#include <zeropp/core/precision.hpp>
+#include <zeropp/device/arena.hpp>
+#include <zeropp/device/host.hpp>
+#include <zeropp/model/concepts.hpp>
+#include <zeropp/optim/concepts.hpp>
+#include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/options.hpp>
+#include <zeropp/zero/plan.hpp>
+
+namespace zeropp {
+
+/// Bytes that one rank sends in a step that updates: what `Communicator::bytes_sent` counts.
+struct StepBytes {
+    std::uint64_t gradients = 0;   ///< reduce_scatter, and in stage 0 the all_gather of its result
+    std::uint64_t parameters = 0;  ///< all_gather: after the update, or (stage 3) before each use
+    std::uint64_t told = 0;        ///< norms, loss and tokens
+
+    std::uint64_t total() const noexcept { return gradients + parameters + told; }
+};
+
+/// `how` as the trainer has it. With frozen parameters less is reduced and published; stage 3
+/// gathers all, resident buckets once a micro-step and the others twice.
+inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how) {
+    const std::uint64_t peers = layout.topology().shard - 1;
+    const auto micro_steps = static_cast<std::uint64_t>(how.micro_steps);
+    const std::uint64_t element = size_of(how.element);
+    StepBytes bytes;
+    for (const Bucket& bucket : layout.buckets()) {
+        const std::uint64_t sent = peers * bucket.shard;
+        if (stage.shards_parameters)
+            bytes.parameters += (bucket.resident ? 1 : 2) * micro_steps * sent * element;
+        if (!bucket.trainable) continue;
+        bytes.gradients += (how.every ? micro_steps : 1) * sent * element;
+        if (!stage.shards_optimizer) bytes.gradients += sent * size_of(how.type);
+        if (stage.shards_optimizer && !stage.shards_parameters) bytes.parameters += sent * element;
+    }
+    bytes.told = peers * sizeof(double) * StatePlan::exchange_doubles(layout);
+    return bytes;
+}
+
+/// What is planned for, but for the stage and the precision.
+struct PlanSetup {
+    std::vector<Unit> units;
+    std::size_t ranks = 1;
+    std::vector<Slot> slots{};  ///< of the optimizer
+    EngineOptions options{};
+    /// `workspace_bytes` of the communicator; none needs no memory of its own.
+    std::function<std::size_t(std::size_t)> workspace{};
+
+    Layout layout() const {
+        return {units, Topology{.shard = ranks}, options.get<Buckets>().elements};
+    }
+};
+
+struct RankPlan {
+    MemoryPlan memory;  ///< all rows of `Trainer::plan` but the activations
+    StepBytes sent;
+};
+
+/// `layout`: the setup's.
+inline RankPlan rank_plan(const PlanSetup& setup, const Layout& layout, StageFlags stage,
+                          DType precision) {
+    const GradientPlan how{stage, precision, setup.options};
+    const StatePlan state{layout, stage, how, setup.slots};
+    std::size_t workspace = 0;
+    if (setup.workspace)
+        workspace =
+            Arena<Host>::rounded(setup.workspace(state.largest_reduced * size_of(how.element))) *
+            StatePlan::in_flight;
+    return {state.table(workspace), step_bytes(layout, stage, how)};
+}
+
+/// A stage known at run time.
+inline StageFlags stage_flags(int stage) {
+    require(0 <= stage && stage <= 3, Errc::config, "stage: is ", stage, ", expected 0 to 3");
+    return {stage >= 1, stage >= 2, stage >= 3};
+}
+
+}  // namespace zeropp
