@@ -66,21 +66,32 @@ namespace detail {
 
 struct AdafactorElement {
     float row_factor, scale, decay;
-    float beta1, one_minus_beta1;
     const float* squares;  ///< of columns
     const float* gradients;
     float* parameters;
-    float* momentum;  ///< null where none is kept
 
     /// Before the rate and the clipping.
     ZEROPP_INLINE float direction(std::size_t i) const {
         return gradients[i] * row_factor / square_root(squares[i]);
     }
+    ZEROPP_INLINE float change(std::size_t i) const { return scale * direction(i); }
+    ZEROPP_INLINE void move(std::size_t i, float by) const {
+        parameters[i] = __builtin_fmaf(parameters[i], decay, -by);
+    }
+};
+
+/// A function object each: a branch would keep the loop from being vectorised.
+struct AdafactorUpdate {
+    AdafactorElement element;
+    ZEROPP_INLINE void operator()(std::size_t i) const { element.move(i, element.change(i)); }
+};
+struct AdafactorMomentumUpdate {
+    AdafactorElement element;
+    float* momentum;
+    float beta1, one_minus_beta1;
     ZEROPP_INLINE void operator()(std::size_t i) const {
-        float change = scale * direction(i);
-        if (momentum != nullptr)
-            change = momentum[i] = __builtin_fmaf(beta1, momentum[i], one_minus_beta1 * change);
-        parameters[i] = __builtin_fmaf(parameters[i], decay, -change);
+        momentum[i] = __builtin_fmaf(beta1, momentum[i], one_minus_beta1 * element.change(i));
+        element.move(i, momentum[i]);
     }
 };
 
@@ -161,9 +172,13 @@ public:
                    auto element = element_of(tensor, piece, row, column, at);
                    element.scale = static_cast<float>(rate / clip);
                    element.decay = static_cast<float>(1.0 - rate * optimizer_.weight_decay);
-                   element.beta1 = static_cast<float>(beta1_);
-                   element.one_minus_beta1 = static_cast<float>(1.0 - beta1_);
-                   for_each_element(Host{}, count, element);
+                   if (optimizer_.beta1)
+                       for_each_element(Host{}, count,
+                                        AdafactorMomentumUpdate{element, piece.slots[0] + at,
+                                                                static_cast<float>(beta1_),
+                                                                static_cast<float>(1.0 - beta1_)});
+                   else
+                       for_each_element(Host{}, count, AdafactorUpdate{element});
                });
     }
 
@@ -194,12 +209,9 @@ private:
         return {.row_factor = static_cast<float>(factor),
                 .scale = 0,
                 .decay = 1,
-                .beta1 = 0,
-                .one_minus_beta1 = 1,
                 .squares = tensor.kept.data() + column,
                 .gradients = piece.gradients + at,
-                .parameters = piece.parameters + at,
-                .momentum = optimizer_.beta1 ? piece.slots[0] + at : nullptr};
+                .parameters = piece.parameters + at};
     }
 
     static constexpr std::array<Slot, 1> momentum_{"exp_avg"};

@@ -9,8 +9,10 @@
 #include <string_view>
 
 #include <zeropp/core/error.hpp>
+#include <zeropp/optim/adagrad.hpp>
 #include <zeropp/optim/adamw.hpp>
 #include <zeropp/optim/concepts.hpp>
+#include <zeropp/optim/lion.hpp>
 #include <zeropp/optim/sgd.hpp>
 
 namespace zeropp {
@@ -23,7 +25,7 @@ struct NamedSlots {
 template <Optimizer... Os>
 inline constexpr std::array<NamedSlots, sizeof...(Os)> named_slots{
     NamedSlots{Os::name, Os::slots}...};
-inline constexpr auto& optimizers = named_slots<AdamW, Adam, Sgd, MomentumSgd>;
+inline constexpr auto& optimizers = named_slots<AdamW, Adam, Sgd, MomentumSgd, Lion, Adagrad>;
 
 inline std::string optimizer_names() {
     std::string all;
