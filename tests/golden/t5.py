@@ -8,10 +8,18 @@ golden.safetensors, all fp32 (ids too):
   logits, loss, gradient.NAME         of the first batch
   losses, norms, after.NAME           ten AdamW steps, batches in turn, clipped at norm 1
   prompt_ids, prompt_mask, tokens     greedy generation; -1 after the end
+and half.safetensors, what transformers computes in fp16:
+  source_ids, source_mask, labels     a batch; no input of a relu is so near 0 that rounding moves it
+                                      to the other side
+  logits, loss                        of it
+  gradient.NAME                       of 1024 times the loss; of two cases, one a generation of T5
+One more model, overflow, is there in fp16 only: its activations leave fp16's range.
+`python tests/golden/t5.py half` makes what is in fp16 only.
 """
 import json
 import pathlib
 import shutil
+import sys
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -46,7 +54,7 @@ cases = {
     "scaled_untied": dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False,
                           scale_decoder_outputs=True, num_layers=1, num_heads=4),
 }
-untied = {"gated_untied", "scaled_untied"}
+untied = {"gated_untied", "scaled_untied", "overflow"}
 stored = {"gated_untied": torch.bfloat16, "scaled_untied": torch.float16}
 ids_in_use = 40
 
@@ -94,9 +102,9 @@ def make(directory, config, name, seed):
         save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
 
 
-def load(directory):
+def load(directory, dtype=torch.float32):
     model = T5ForConditionalGeneration.from_pretrained(
-        directory, dtype=torch.float32, attn_implementation="eager")
+        directory, dtype=dtype, attn_implementation="eager")
     return model.eval()  # no dropout
 
 
@@ -170,9 +178,94 @@ def run(name, changes):
           f"{'untied' if 'lm_head.weight' in names_of(model) else 'tied'}")
 
 
+def batch_clear_of_kinks(model):
+    """Errors of fp16 at the inputs of relu_tied's relus are up to 7e-4; those of what is clamped
+    are of 2^-11. (Where something is, transformers clamps from 64504 on.)"""
+    nearest, streams = [], []
+    hooks = [block.layer[-1].DenseReluDense.wi.register_forward_hook(
+        lambda module, inputs, output: nearest.append(output.abs().min().item()))
+        for stack in (model.encoder, model.decoder) for block in stack.block
+        if hasattr(block.layer[-1].DenseReluDense, "wi")]
+    hooks += [layer.register_forward_hook(
+        lambda module, inputs, output: streams.append(output[0].abs().flatten()))
+        for stack in (model.encoder, model.decoder) for layer in stack.block[0].layer[:-1]]
+    for seed in range(1, 2000):
+        generator = torch.Generator().manual_seed(seed)
+        source, mask, labels = batch(generator, [9, 6], [5, 3], ids_in_use)
+        labels[0, 2] = -100
+        nearest.clear()
+        streams.clear()
+        with torch.no_grad():
+            model(input_ids=source, attention_mask=mask, labels=labels)
+        if min(nearest, default=1) > 3e-3 and all(
+                x < 64000 or x > 66000 for x in torch.cat(streams).tolist()):
+            for hook in hooks:
+                hook.remove()
+            return source, mask, labels
+    raise SystemExit("no batch")
+
+
+def run_half(name, with_gradients):
+    """As from_pretrained(dtype=float16) computes: `wo` and what is added to it in fp32."""
+    directory = root / name
+    exact_model, model = load(directory), load(directory, torch.float16)
+    source, mask, labels = batch_clear_of_kinks(exact_model)
+    assert model.encoder.block[0].layer[1].DenseReluDense.wo.weight.dtype == torch.float32
+    peaks, clamped = [], []
+    for stack in (model.encoder, model.decoder):
+        for block in stack.block:
+            block.layer[-1].DenseReluDense.wo.register_forward_hook(
+                lambda module, inputs, output: peaks.append(output.abs().max().item()))
+        for layer in stack.block[0].layer[:-1]:
+            layer.register_forward_hook(
+                lambda module, inputs, output: clamped.append(output[0].isinf().sum().item()))
+    result = model(input_ids=source, attention_mask=mask, labels=labels)
+    assert torch.isfinite(result.logits).all()
+    out = dict(logits=result.logits, loss=result.loss.reshape(1))
+    exact = exact_model(input_ids=source, attention_mask=mask, labels=labels)
+    slopes = 0
+    if with_gradients:
+        (result.loss.float() * 1024).backward()
+        exact.loss.backward()
+        for key, parameter in names_of(model).items():
+            assert torch.isfinite(parameter.grad).all()
+            out["gradient." + key] = parameter.grad
+            wanted = names_of(exact_model)[key].grad
+            slopes = max(slopes, ((parameter.grad.float() / 1024 - wanted).norm() /
+                                  wanted.norm()).item())
+    out = {k: v.detach().to(torch.float16) for k, v in out.items()}
+    out.update(source_ids=source.float(), source_mask=mask.float(), labels=labels.float())
+    save_file({k: v.contiguous() for k, v in out.items()}, directory / "half.safetensors",
+              metadata={"format": "pt"})
+    distance = (result.logits - exact.logits).norm() / exact.logits.norm()
+    print(f"{name}: loss {result.loss.item():.4f}, in fp32 {exact.loss.item():.4f}; distance from "
+          f"fp32: logits {distance:.2e}, gradients at most {slopes:.2e}; wo's largest "
+          f"{max(peaks):.3g}, clamped {sum(clamped)}")
+
+
+def make_overflow():
+    """T5 1.1 whose block 0 of the encoder is clamped after its attention, and whose `wo` leaves
+    fp16's range in a block of each stack."""
+    directory = root / "overflow"
+    config = {**common, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+    make(directory, config, "overflow", 5)
+    weights = load_file(directory / "model.safetensors")
+    weights["encoder.block.0.layer.0.SelfAttention.o.weight"] *= 6e4
+    for key in ("encoder.block.1.layer.1", "decoder.block.0.layer.2"):
+        for part, factor in (("wi_0", 8), ("wi_1", 40), ("wo", 2e3)):
+            weights[f"{key}.DenseReluDense.{part}.weight"] *= factor
+    weights = {k: v.to(torch.float16) for k, v in weights.items()}
+    assert all(torch.isfinite(v).all() for v in weights.values())
+    save_file(weights, directory / "model.safetensors", metadata={"format": "pt"})
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    for name, changes in cases.items():
-        run(name, changes)
+    if sys.argv[1:] != ["half"]:
+        for name, changes in cases.items():
+            run(name, changes)
+    make_overflow()
+    for name in [*cases, "overflow"]:
+        run_half(name, name in ("relu_tied", "gated_untied", "overflow"))

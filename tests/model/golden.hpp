@@ -30,8 +30,8 @@ inline std::filesystem::path golden_directory(const std::string& name) {
 
 class Golden {
 public:
-    explicit Golden(const std::string& name)
-        : file_{golden_directory(name) / "golden.safetensors"} {}
+    explicit Golden(const std::string& name, const char* file = "golden.safetensors")
+        : file_{golden_directory(name) / file} {}
 
     const StoredTensor& tensor(const std::string& name) const {
         for (const StoredTensor& tensor : file_.tensors())

@@ -14,6 +14,7 @@
 #include <zeropp/model/t5.hpp>
 #include <zeropp/trainer.hpp>
 
+#include "model/golden.hpp"
 #include "support/catch.hpp"
 #include "support/counted_allocations.hpp"
 #include "support/temporary.hpp"
@@ -79,6 +80,17 @@ TEST_CASE("once its shape has been seen, a step of a T5 allocates nothing", "[la
     CHECK(allocations_of_steps<zp::Zero<2>, float>() == 0);
     CHECK(allocations_of_steps<zp::Zero<3>, float>() == 0);
     CHECK(allocations_of_steps<zp::Zero<2>, zp::Bf16>() == 0);
+}
+
+TEST_CASE("once its shape has been seen, a run of a T5 in fp16 allocates nothing", "[law]") {
+    auto model = zp::T5<zp::Half>::with_random_weights(
+        config_of(64), 1, {.micro_batch = 2, .max_source_length = 20, .max_target_length = 9});
+    zp::testing::Recorder recorder{model};
+    const zp::Seq2SeqBatch batch = batch_of(2, 20, 9);
+    model.run(batch, recorder, 1024.0f);
+    const std::size_t before = allocations;
+    model.run(batch, recorder, 1024.0f);
+    CHECK(allocations == before);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include <zeropp/comm/self.hpp>
-#include <zeropp/model/loaded_weights.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/trainer.hpp>
 
 #include "model/golden.hpp"
+#include "model/logits.hpp"
 #include "support/catch.hpp"
 
 namespace zp = zeropp;
@@ -32,24 +32,8 @@ TEST_CASE("T5's logits equal those of transformers") {
         CAPTURE(name);
         const Golden golden{name};
         auto model = golden_model(name);
-        zp::LoadedWeights weights{model};
-        const zp::Seq2SeqBatch batch = golden.batch();
-        std::vector<std::int32_t> ids;
-        for (std::size_t row = 0; row < batch.size; ++row)
-            for (std::size_t at = 0; at < batch.target_length; ++at) {
-                const std::int32_t before =
-                    at == 0 ? 0 : batch.labels[row * batch.target_length + at - 1];
-                ids.push_back(before == zp::ignored_label ? 0 : before);
-            }
-        zp::Arena<zp::Host> arena{"test", std::size_t{1} << 24};
-        auto& tape = model.tape();
-        tape.start(arena, zp::Units<float>{weights}, {.gradients = false});
-        zp::T5<float>::Pass pass{tape, model.layout(), 0};
-        tape.enter(model.layout().shared().unit);
-        const auto encoded = pass.encode(batch.source_ids, batch.source_mask, batch.size);
-        const auto logits = pass.logits(pass.decode(ids, encoded, batch.source_mask));
-        tape.leave(model.layout().shared().unit);
-        CHECK(relative_distance(logits.tensor().elements(), golden.values("logits")) < tolerance);
+        CHECK(relative_distance(logits_of(model, golden.batch()), golden.values("logits")) <
+              tolerance);
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Numeric Jacobians: any graph over parameters, in double, against its backward; and the
-/// same graph in fp32 and bf16 against double.
+/// same graph in fp32, bf16 and fp16 against double.
 #pragma once
 
 #include <algorithm>
@@ -76,17 +76,17 @@ zp::Var<E> leaf(zp::Tape<E, D, P>& tape, const zp::ParameterRef& parameter) {
 }
 
 /// Loss = sum of fixed random weights times the value's elements.
-template <zp::Scalar E, zp::Device D, class P>
-void objective(zp::Tape<E, D, P>& tape, zp::Var<E> x, std::uint64_t seed = 77) {
+template <zp::Scalar T, zp::Scalar E, zp::Device D, class P>
+void objective(zp::Tape<E, D, P>& tape, zp::Var<T> x, std::uint64_t seed = 77) {
     struct Node : zp::Tape<E, D, P>::Node {
-        zp::Var<E> x;
+        zp::Var<T> x;
         std::uint64_t seed;
         void run(zp::Tape<E, D, P>& on) {
-            const zp::Gradient<E> dx = on.contribute(x);
+            const zp::Gradient<T> dx = on.contribute(x);
             if (on.is_measuring()) return;
             for (std::size_t i = 0; i < x.shape().size(); ++i) {
                 const float weight = zp::normal_at(seed, 0, i) * on.loss_scale();
-                dx.data[i] = static_cast<E>(dx.add ? dx.data[i] + weight : weight);
+                dx.data[i] = static_cast<T>(dx.add ? dx.data[i] + weight : weight);
             }
         }
     };
@@ -177,25 +177,32 @@ std::vector<std::vector<double>> differences(Weights<double>& weights, const Gra
     return result;
 }
 
-/// Backward in double equals central differences; fp32 and bf16 equal double but for rounding.
+/// Backward in double equals central differences; fp32, bf16 and fp16 equal double but for
+/// rounding.
 template <class Graph>
 void jacobian(const std::vector<std::size_t>& sizes, const Graph& graph,
               zp::RunOptions options = {}, double bf16_tolerance = 0.03) {
-    // The same values in every precision: those that bf16 holds.
+    // The same values in every precision: those that bf16 holds. (So does fp16: they are of some
+    // 2^-14 to 4.)
     Weights<zp::Bf16> narrow{sizes};
+    Weights<zp::Half> half{sizes};
     Weights<double> wide{sizes};
     Weights<float> single{sizes};
     for (std::size_t unit = 0; unit < sizes.size(); ++unit)
-        for (std::size_t i = 0; i < sizes[unit]; ++i)
+        for (std::size_t i = 0; i < sizes[unit]; ++i) {
             wide.values[unit][i] = single.values[unit][i] = float(narrow.values[unit][i]);
+            half.values[unit][i] = zp::Half{float(narrow.values[unit][i])};
+        }
 
     const Run exact = run<double, zp::ReferenceProducts>(wide, graph, options);
     CHECK(exact.planned == exact.peak);
     const auto slopes = differences(wide, graph, options);
     const Run in_fp32 = run<float, zp::ReferenceProducts>(single, graph, options);
     const Run in_bf16 = run<zp::Bf16, zp::ReferenceProducts>(narrow, graph, options);
+    const Run in_fp16 = run<zp::Half, zp::ReferenceProducts>(half, graph, options);
     CHECK(in_fp32.planned == in_fp32.peak);
     CHECK(in_bf16.planned == in_bf16.peak);
+    CHECK(in_fp16.planned == in_fp16.peak);
     for (std::size_t unit = 0; unit < sizes.size(); ++unit) {
         // Differences with step 1e-5 are exact to 1e-10 and rounded to 1e-16 / 1e-5.
         std::vector<double> sampled;
@@ -205,6 +212,8 @@ void jacobian(const std::vector<std::size_t>& sizes, const Graph& graph,
         // fp32 rounds each operation by 6e-8.
         CHECK(distance(in_fp32.gradients[unit], exact.gradients[unit]) < 3e-6);
         CHECK(distance(in_bf16.gradients[unit], exact.gradients[unit]) < bf16_tolerance);
+        // Three bits more than bf16 has.
+        CHECK(distance(in_fp16.gradients[unit], exact.gradients[unit]) < bf16_tolerance / 8);
     }
     CHECK(in_fp32.loss == Approx(exact.loss).epsilon(1e-5).margin(1e-5));
 }

@@ -55,6 +55,37 @@ TEST_CASE("exp at the ends: 0, infinity, NaN") {
     CHECK(zp::lanes::exp(88.7f) == Approx(std::exp(static_cast<double>(88.7f))).epsilon(1e-6));
 }
 
+TEST_CASE("fp16 is converted to the same bits by every instruction set, as by none") {
+    std::vector<float> in;
+    for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32); bits += 4099)
+        in.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+    std::vector<zp::Half> all(1 << 16), narrowed(in.size());
+    for (std::uint32_t bits = 0; bits < all.size(); ++bits)
+        all[bits].bits = static_cast<std::uint16_t>(bits);
+    std::vector<float> widened(all.size());
+    std::size_t differ = 0;
+    with_each_instruction_set([&]() ZEROPP_INLINE {
+        const float* __restrict const from = in.data();
+        zp::Half* __restrict const to = narrowed.data();
+        for (std::size_t i = 0; i < in.size(); ++i) to[i] = zp::Half{from[i]};
+        const zp::Half* __restrict const halves = all.data();
+        float* __restrict const floats = widened.data();
+        for (std::size_t i = 0; i < all.size(); ++i) floats[i] = static_cast<float>(halves[i]);
+        for (std::size_t i = 0; i < in.size(); ++i) {
+            volatile float one = in[i];  // not vectorised
+            differ += zp::Half{one}.bits != narrowed[i].bits;
+        }
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            volatile std::uint16_t one = all[i].bits;
+            zp::Half half;
+            half.bits = one;
+            differ += std::bit_cast<std::uint32_t>(static_cast<float>(half)) !=
+                      std::bit_cast<std::uint32_t>(widened[i]);
+        }
+    });
+    CHECK(differ == 0);
+}
+
 TEST_CASE("gelu_new is the tanh formula") {
     for (double x = -8; x <= 8; x += 0.01) {
         const double u = std::sqrt(2 / 3.14159265358979323846) * (x + 0.044715 * x * x * x);

@@ -16,7 +16,7 @@ std::vector<E> random_elements(std::size_t count, std::uint64_t stream) {
 }
 
 /// `product` with the arguments of `Products::gemm` against plain loops, over shapes and strides.
-template <class E, class Product>
+template <class A, class B, class C, class Product>
 void compare(double tolerance, Product product) {
     for (const auto ta : {zp::Transpose::no, zp::Transpose::yes})
         for (const auto tb : {zp::Transpose::no, zp::Transpose::yes})
@@ -26,13 +26,13 @@ void compare(double tolerance, Product product) {
                     const bool a_down = ta == zp::Transpose::yes, b_down = tb == zp::Transpose::yes;
                     const std::size_t lda = (a_down ? m : k) + 3, ldb = (b_down ? k : n) + 1,
                                       ldc = n + 2;
-                    const auto a = random_elements<E>(lda * (a_down ? k : m), 0);
-                    const auto b = random_elements<E>(ldb * (b_down ? n : k), 1);
-                    auto c = random_elements<E>(ldc * m, 2), expected = c;
+                    const auto a = random_elements<A>(lda * (a_down ? k : m), 0);
+                    const auto b = random_elements<B>(ldb * (b_down ? n : k), 1);
+                    auto c = random_elements<C>(ldc * m, 2), expected = c;
                     if (beta == 0)  // must not be read
                         for (std::size_t row = 0; row < m; ++row)
                             std::fill_n(c.begin() + static_cast<std::ptrdiff_t>(row * ldc), n,
-                                        static_cast<E>(std::numeric_limits<float>::quiet_NaN()));
+                                        static_cast<C>(std::numeric_limits<float>::quiet_NaN()));
                     product(ta, tb, m, n, k, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
                     zp::ReferenceProducts{}.gemm(ta, tb, m, n, k, 1.0f, a.data(), lda, b.data(),
                                                  ldb, beta, expected.data(), ldc);
@@ -41,13 +41,14 @@ void compare(double tolerance, Product product) {
                 }
 }
 
-template <class E>
+/// The model's elements, and those of A, B and C.
+template <class E, class A = E, class B = E, class C = E>
 void compare_gemm(double tolerance) {
     zp::OneDnn ours;
     std::vector<float> memory(zp::OneDnn::workspace<E>());
     ours.use_workspace(memory);
-    compare<E>(tolerance, [&](auto ta, auto tb, auto m, auto n, auto k, const E* a, auto lda,
-                              const E* b, auto ldb, float beta, E* c, auto ldc) {
+    compare<A, B, C>(tolerance, [&](auto ta, auto tb, auto m, auto n, auto k, const A* a, auto lda,
+                                    const B* b, auto ldb, float beta, C* c, auto ldc) {
         ours.gemm(ta, tb, m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
     });
 }
@@ -64,18 +65,40 @@ TEST_CASE("products in bf16 are those of plain loops, rounded once") {
     compare_gemm<zp::Bf16>(1e-3);
 }
 
-TEST_CASE("products in bf16 go over blocks wider and higher than the workspace") {
+TEST_CASE("products in fp16 are those of plain loops, rounded once") {
+    compare_gemm<zp::Half>(1.25e-4);  // as bf16's, with three bits more
+}
+
+TEST_CASE("products of an fp16 model with its fp32 stream are those of plain loops") {
+    using zp::Half;
+    compare_gemm<Half, Half, Half, float>(1e-6);  // not rounded
+    compare_gemm<Half, float, Half, Half>(1.25e-4);
+    compare_gemm<Half, float, Half, float>(1e-6);
+}
+
+namespace {
+
+/// C larger than the workspace's blocks.
+template <class E>
+void compare_large(double tolerance) {
     zp::OneDnn ours;
-    std::vector<float> memory(zp::OneDnn::workspace<zp::Bf16>());
+    std::vector<float> memory(zp::OneDnn::workspace<E>());
     ours.use_workspace(memory);
     const std::size_t m = 700, n = 2100, k = 9;
-    const auto a = random_elements<zp::Bf16>(m * k, 0), b = random_elements<zp::Bf16>(n * k, 1);
-    std::vector<zp::Bf16> c(m * n), expected(m * n);
+    const auto a = random_elements<E>(m * k, 0), b = random_elements<E>(n * k, 1);
+    std::vector<E> c(m * n), expected(m * n);
     ours.gemm(zp::Transpose::no, zp::Transpose::yes, m, n, k, 1.0f, a.data(), k, b.data(), k, 0.0f,
               c.data(), n);
     zp::ReferenceProducts{}.gemm(zp::Transpose::no, zp::Transpose::yes, m, n, k, 1.0f, a.data(), k,
                                  b.data(), k, 0.0f, expected.data(), n);
-    CHECK(distance({c.begin(), c.end()}, {expected.begin(), expected.end()}) < 1e-3);
+    CHECK(distance({c.begin(), c.end()}, {expected.begin(), expected.end()}) < tolerance);
+}
+
+}  // namespace
+
+TEST_CASE("products in 16 bits go over blocks wider and higher than the workspace") {
+    compare_large<zp::Bf16>(1e-3);
+    compare_large<zp::Half>(1.25e-4);
 }
 
 TEST_CASE("16-bit products are native where the processor has them") {
@@ -125,14 +148,16 @@ TEST_CASE("operations on oneDNN's products are those on plain loops") {
             CHECK(distance(result.gradients[unit], expected.gradients[unit]) < 1e-5);
         CHECK(result.planned == result.peak);
     }
-    {
-        Weights<zp::Bf16> ours{sizes}, plain{sizes};
-        for (auto& value : ours.values[1]) value = zp::Bf16{value * 0.2f};
+    const auto compare_rounded = [&]<class E>(E, double tolerance) {
+        Weights<E> ours{sizes}, plain{sizes};
+        for (auto& value : ours.values[1]) value = E{value * 0.2f};
         plain.values = ours.values;
-        const Run result = run<zp::Bf16, zp::OneDnn>(ours, graph);
-        const Run expected = run<zp::Bf16, zp::ReferenceProducts>(plain, graph);
-        for (std::size_t unit = 0; unit < 2; ++unit)  // a few roundings to 2^-9 differ
-            CHECK(distance(result.gradients[unit], expected.gradients[unit]) < 0.01);
+        const Run result = run<E, zp::OneDnn>(ours, graph);
+        const Run expected = run<E, zp::ReferenceProducts>(plain, graph);
+        for (std::size_t unit = 0; unit < 2; ++unit)
+            CHECK(distance(result.gradients[unit], expected.gradients[unit]) < tolerance);
         CHECK(result.planned == result.peak);
-    }
+    };
+    compare_rounded(zp::Bf16{}, 0.01);      // a few roundings to 2^-9 differ
+    compare_rounded(zp::Half{}, 0.01 / 8);  // to 2^-12
 }

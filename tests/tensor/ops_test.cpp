@@ -198,3 +198,70 @@ TEST_CASE("a value read by several operations gathers their gradients") {
         tape.leave(0);
     });
 }
+
+TEST_CASE("a residual stream in its own type has the slopes of its value, from end to end") {
+    static const std::vector<std::int32_t> ids{3, 0, 3, 1, 2, 0};
+    jacobian(
+        {4 * 32, 32 + 40 * 32 + 32 * 40},
+        [](auto& tape) {
+            using S = zp::Stream<typename std::decay_t<decltype(tape)>::Element>;
+            tape.enter(0);
+            zp::Var<S> x = zp::embedding<S>(tape, std::span{ids}, 3, {0, 0, {4, 32}});
+            tape.keep_gradient(x);
+            x = zp::dropped(tape, x, {0.25f, 1});
+            tape.enter(1);
+            for (std::uint32_t layer = 0; layer < 2; ++layer) {
+                const auto h = zp::rms_norm(tape, x, {1, 0, {32}}, 1e-2f);
+                const auto wide = zp::linear(tape, h, {1, 32, {40, 32}});
+                const auto branch =
+                    zp::linear<S>(tape, zp::scaled(tape, wide, 0.2f), {1, 32 + 40 * 32, {32, 40}});
+                x = zp::residual_add(tape, x, branch, {0.25f, 2 + layer});
+            }
+            objective(tape, zp::scaled(tape, x, 0.5f));
+            tape.leave(1);
+            tape.leave(0);
+        },
+        with_dropout(), 0.06);
+}
+
+TEST_CASE("a product into an fp32 stream is beyond fp16's range, one into fp16 is infinite") {
+    Weights<zp::Half> weights{{64, 64}};
+    for (auto& unit : weights.values) std::ranges::fill(unit, zp::Half{200.0f});
+    const Run result = run<zp::Half, zp::ReferenceProducts>(weights, [](auto& tape) {
+        tape.enter(0);
+        tape.enter(1);
+        const auto x = leaf(tape, {0, 0, {8, 8}});
+        const auto wide = zp::linear<float>(tape, x, {1, 0, {8, 8}});
+        const auto narrow = zp::linear(tape, x, {1, 0, {8, 8}});
+        if (!tape.is_measuring()) {
+            CHECK(wide.data()[5] == 320000.0f);
+            CHECK(narrow.data()[5].bits == 0x7c00);
+        }
+        objective(tape, wide);
+        tape.leave(1);
+        tape.leave(0);
+    });
+    for (const double slope : result.gradients[1]) CHECK(zp::is_finite(slope));
+}
+
+TEST_CASE("what is beyond a limit is clamped and has gradient zero; NaN stays") {
+    const float infinity = std::numeric_limits<float>::infinity();
+    Weights<float> weights{{7}};
+    weights.values[0] = {1.0f, 9.9f, 10.0f, -10.5f, infinity, -infinity, -9.0f};
+    std::vector<float> out;
+    const std::vector<float> slopes(7, 3.0f);
+    const auto graph = [&](auto& tape) {
+        tape.enter(0);
+        const auto x = zp::clamped(tape, leaf(tape, {0, 0, {1, 7}}), 10.0f, 9.5f);
+        if (!tape.is_measuring()) out.assign(x.data(), x.data() + 7);
+        given_slopes(tape, x, slopes);
+        tape.leave(0);
+    };
+    const Run result = run<float, zp::ReferenceProducts>(weights, graph);
+    CHECK(out == std::vector<float>{1.0f, 9.9f, 9.5f, -9.5f, 9.5f, -9.5f, -9.0f});
+    CHECK(result.gradients[0] == std::vector<double>{3, 3, 0, 0, 0, 0, 3});
+    weights.values[0][0] = std::numeric_limits<float>::quiet_NaN();
+    run<float, zp::ReferenceProducts>(weights, graph);
+    CHECK(std::isnan(out[0]));
+    CHECK(result.planned == result.peak);
+}

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 #include <zeropp/core/bits.hpp>
 #include <zeropp/core/config.hpp>
@@ -29,6 +30,8 @@ struct Bf16 {
 };
 
 /// IEEE binary16. Conversion from float rounds to nearest, ties to even; large values become inf.
+/// NaNs become quiet, as the processors' own conversions make them.
+/// Selected by masks and not by conditions, so that compilers vectorise loops over it.
 struct Half {
     std::uint16_t bits = 0;
 
@@ -36,36 +39,44 @@ struct Half {
     ZEROPP_HD explicit constexpr Half(float value) {
         const auto wide = bit_cast<std::uint32_t>(value);
         const std::uint32_t sign = (wide >> 16) & 0x8000u, magnitude = wide & 0x7fffffffu;
-        std::uint32_t result = 0;
-        if (magnitude > 0x7f800000u) {
-            result = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
-        } else if (magnitude >= 0x477ff000u) {  // rounds to 65536 or more
-            result = 0x7c00u;
-        } else if (magnitude >= 0x38800000u) {  // normal: rebias the exponent by 112
-            const std::uint32_t odd = (magnitude >> 13) & 1u;
-            result = (magnitude - 0x38000000u + 0xfffu + odd) >> 13;
-        } else if (magnitude >= 0x33000000u) {  // subnormal: value = mantissa * 2^-24
-            const std::uint32_t shift = 126u - (magnitude >> 23);
-            const std::uint32_t mantissa = (magnitude & 0x7fffffu) | 0x800000u;
-            const std::uint32_t kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1u);
-            const std::uint32_t half = 1u << (shift - 1u);
-            result = kept + ((rest > half || (rest == half && (kept & 1u))) ? 1u : 0u);
-        }
-        bits = static_cast<std::uint16_t>(sign | result);
+        // Subnormal: beside 0.5 a float's last place is 2^-24, so that the addition rounds.
+        const std::uint32_t tiny =
+            bit_cast<std::uint32_t>(bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+        // Normal: rebias the exponent by 112.
+        const std::uint32_t normal =
+            (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+        const std::uint32_t is_tiny = mask(magnitude < 0x38800000u);
+        const std::uint32_t is_large = mask(magnitude >= 0x477ff000u);  // rounds to 65536 or more
+        const std::uint32_t is_nan = mask(magnitude > 0x7f800000u);
+        const std::uint32_t large = 0x7c00u | (is_nan & (0x200u | ((magnitude >> 13) & 0x3ffu)));
+        const std::uint32_t small = (is_tiny & tiny) | (~is_tiny & normal);
+        bits = static_cast<std::uint16_t>(sign | (is_large & large) | (~is_large & small));
     }
     ZEROPP_HD constexpr operator float() const {
-        const std::uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1fu;
-        const std::uint32_t mantissa = bits & 0x3ffu;
-        if (exponent == 0x1fu) return bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-        if (exponent != 0)
-            return bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
-        const float tiny = static_cast<float>(mantissa) * 0x1p-24f;
-        return bit_cast<float>(bit_cast<std::uint32_t>(tiny) | sign);
+        const std::uint32_t sign = (bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
+        // Subnormal: value = mantissa * 2^-24.
+        const auto tiny = bit_cast<std::uint32_t>(
+            static_cast<float>(static_cast<std::int32_t>(magnitude)) * 0x1p-24f);
+        const std::uint32_t is_tiny = mask(magnitude < 0x400u);
+        const std::uint32_t is_large = mask(magnitude >= 0x7c00u),
+                            is_nan = mask(magnitude > 0x7c00u);
+        const std::uint32_t normal = (magnitude << 13) + 0x38000000u + (is_large & 0x38000000u);
+        return bit_cast<float>(sign | (is_tiny & tiny) | (~is_tiny & normal) |
+                               (is_nan & 0x00400000u));
+    }
+
+private:
+    ZEROPP_HD static constexpr std::uint32_t mask(bool condition) {
+        return 0u - static_cast<std::uint32_t>(condition);
     }
 };
 
 template <class T>
 concept Element = std::same_as<T, float> || std::same_as<T, Bf16> || std::same_as<T, Half>;
+
+/// What a residual stream is made of: it grows from layer to layer, beyond fp16's range of 65504.
+template <class E>
+using Stream = std::conditional_t<std::same_as<E, Half>, float, E>;
 
 enum class DType : std::uint8_t { fp32, bf16, fp16 };
 

@@ -67,8 +67,8 @@ inline bool multiplies_bf16() {
 }  // namespace detail
 
 /// Products of one rank: one thread by default. fp32 by oneDNN's sgemm. bf16 by its product with
-/// sums in fp32 where the processor multiplies bf16; elsewhere tiles are converted to fp32 and go
-/// through sgemm. Either way C is rounded once. Not to be shared by threads.
+/// sums in fp32 where the processor multiplies bf16; elsewhere, and in fp16, tiles are converted to
+/// fp32 and go through sgemm. Either way C is rounded once. Not to be shared by threads.
 class OneDnn {
 public:
     OneDnn() = default;
@@ -83,16 +83,17 @@ public:
         multiply(dnnl_sgemm, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     }
 
+    /// Any of the three in 16 bits.
+    template <Element A, Element B, Element C>
     void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
-              const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
+              const A* a, std::size_t lda, const B* b, std::size_t ldb, float beta, C* c,
               std::size_t ldc) const {
         require(memory_.size() >= workspace<Bf16>(), Errc::config, "OneDnn: a workspace of ",
                 memory_.size(), " elements, expected ", workspace<Bf16>(), "; call use_workspace");
         const detail::ThreadCount threads{threads_};
-        if (native_)
-            native(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-        else
-            tiled(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        if constexpr (std::same_as<A, Bf16> && std::same_as<B, Bf16> && std::same_as<C, Bf16>)
+            if (native_) return native(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+        tiled(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     }
 
     /// Of fp32, for the tiles of 16-bit products.
@@ -127,23 +128,25 @@ private:
     }
 
     /// rows x columns of a stored matrix to fp32, one after another.
-    static void widen(const Bf16* from, std::size_t stride, std::size_t rows, std::size_t columns,
+    template <class E>
+    static void widen(const E* from, std::size_t stride, std::size_t rows, std::size_t columns,
                       float* to) {
         vectorized([&]() ZEROPP_INLINE {
             for (std::size_t row = 0; row < rows; ++row) {
-                const Bf16* __restrict const in = from + row * stride;
+                const E* __restrict const in = from + row * stride;
                 float* __restrict const out = to + row * columns;
                 for (std::size_t i = 0; i < columns; ++i) out[i] = static_cast<float>(in[i]);
             }
         });
     }
-    static void narrow(const float* from, std::size_t rows, std::size_t columns, Bf16* to,
+    template <class E>
+    static void narrow(const float* from, std::size_t rows, std::size_t columns, E* to,
                        std::size_t stride) {
         vectorized([&]() ZEROPP_INLINE {
             for (std::size_t row = 0; row < rows; ++row) {
                 const float* __restrict const in = from + row * columns;
-                Bf16* __restrict const out = to + row * stride;
-                for (std::size_t i = 0; i < columns; ++i) out[i] = Bf16{in[i]};
+                E* __restrict const out = to + row * stride;
+                for (std::size_t i = 0; i < columns; ++i) out[i] = E{in[i]};
             }
         });
     }
@@ -170,34 +173,57 @@ private:
         }
     }
 
+    /// What sgemm reads of a stored matrix.
+    struct Rows {
+        const float* data;
+        std::size_t stride;
+    };
+    /// A part of a stored matrix in fp32: itself, or its copy, made anew unless it was `kept`.
+    template <class E>
+    static Rows in_fp32(const E* from, std::size_t stride, std::size_t rows, std::size_t columns,
+                        float* copy, bool kept) {
+        if constexpr (std::same_as<E, float>) {
+            return {from, stride};
+        } else {
+            if (!kept) widen(from, stride, rows, columns, copy);
+            return {copy, columns};
+        }
+    }
+
+    template <class A, class B, class C>
     void tiled(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
-               const Bf16* a, std::size_t lda, const Bf16* b, std::size_t ldb, float beta, Bf16* c,
+               const A* a, std::size_t lda, const B* b, std::size_t ldb, float beta, C* c,
                std::size_t ldc) const {
+        constexpr bool rounds = !std::same_as<C, float>;
         float* const left = memory_.data();
         float* const right = left + tile * depth;
-        float* const out = right + tile * depth;
         const bool a_down = ta == Transpose::yes, b_down = tb == Transpose::yes;
         for (std::size_t j = 0; j < n; j += tile) {
             const std::size_t columns = std::min(tile, n - j);
             for (std::size_t i = 0; i < m; i += tile) {
                 const std::size_t rows = std::min(tile, m - i);
-                if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                float* out = right + tile * depth;
+                std::size_t stride = columns;
+                if constexpr (rounds) {
+                    if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                } else {
+                    out = c + i * ldc + j;
+                    stride = ldc;
+                }
                 for (std::size_t l = 0; l < k; l += depth) {
                     const std::size_t inner = std::min(depth, k - l);
-                    if (a_down)
-                        widen(a + l * lda + i, lda, inner, rows, left);
-                    else
-                        widen(a + i * lda + l, lda, rows, inner, left);
                     const bool kept = i != 0 && k <= depth;  // by the row of tiles before
-                    if (!kept && b_down)
-                        widen(b + j * ldb + l, ldb, columns, inner, right);
-                    else if (!kept)
-                        widen(b + l * ldb + j, ldb, inner, columns, right);
-                    multiply(dnnl_sgemm, ta, tb, rows, columns, inner, alpha, left,
-                             a_down ? rows : inner, right, b_down ? inner : columns,
-                             l == 0 ? beta : 1.0f, out, columns);
+                    const Rows in_a = a_down
+                                          ? in_fp32(a + l * lda + i, lda, inner, rows, left, false)
+                                          : in_fp32(a + i * lda + l, lda, rows, inner, left, false);
+                    const Rows in_b =
+                        b_down ? in_fp32(b + j * ldb + l, ldb, columns, inner, right, kept)
+                               : in_fp32(b + l * ldb + j, ldb, inner, columns, right, kept);
+                    multiply(dnnl_sgemm, ta, tb, rows, columns, inner, alpha, in_a.data,
+                             in_a.stride, in_b.data, in_b.stride, l == 0 ? beta : 1.0f, out,
+                             stride);
                 }
-                narrow(out, rows, columns, c + i * ldc + j, ldc);
+                if constexpr (rounds) narrow(out, rows, columns, c + i * ldc + j, ldc);
             }
         }
     }
@@ -206,6 +232,6 @@ private:
     bool native_ = detail::multiplies_bf16();
     std::span<float> memory_;
 };
-static_assert(Products<OneDnn, float> && Products<OneDnn, Bf16>);
+static_assert(Products<OneDnn, float> && Products<OneDnn, Bf16> && Products<OneDnn, Half>);
 
 }  // namespace zeropp

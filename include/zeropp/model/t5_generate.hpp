@@ -151,31 +151,28 @@ private:
         Pass pass{tape, layout_, 0};
         const T5Stack& stack = layout_.decoder();
         tape.enter(layout_.shared().unit);
-        Var<E> x = pass.embed(last, cache.examples);
+        const auto x = pass.embed(last, cache.examples);
         tape.enter(stack.bias_unit);
         const PositionBias<E> bias =
             relative_position_bias(tape, stack.bias, 1, t + 1, pass.buckets(false), t);
         const auto mask =
             std::span<const std::uint8_t>{cache.mask}.first(cache.examples * cache.source_length);
-        for (std::size_t index = 0; index < stack.blocks.size(); ++index) {
+        const Var<E> out = pass.through(stack, x, [&](std::size_t index, Var<Stream<E>> y) {
             const T5Block& block = stack.blocks[index];
             const BlockCache& kept = cache.blocks[index];
-            x = pass.in_unit(block.unit, x, [&](Var<E> y) {
-                const auto now = pass.template project<3>(block.self.query_key_value,
-                                                          pass.norm(block.self.norm, y));
-                y = pass.self_attention_of(
-                    block.self, y, now[0], append(tape, now[1], kept.self[0], cache.examples, t),
-                    append(tape, now[2], kept.self[1], cache.examples, t), bias, {.keys = t + 1});
-                y = pass.cross_attention(block.cross, y,
-                                         {kept.cross[0].on(tape, cache.examples),
-                                          kept.cross[1].on(tape, cache.examples)},
-                                         mask);
-                y = pass.feed_forward(block.feed_forward, y);
-                return index + 1 == stack.blocks.size() ? pass.final_norm(stack.norm, y) : y;
-            });
-        }
+            const auto now =
+                pass.template project<3>(block.self.query_key_value, pass.norm(block.self.norm, y));
+            const auto key = append(tape, now[1], kept.self[0], cache.examples, t);
+            const auto value = append(tape, now[2], kept.self[1], cache.examples, t);
+            y = pass.guarded(index, pass.self_attention_of(block.self, y, now[0], key, value, bias,
+                                                           {.keys = t + 1}));
+            const std::array<Columns<E>, 2> key_value{kept.cross[0].on(tape, cache.examples),
+                                                      kept.cross[1].on(tape, cache.examples)};
+            y = pass.guarded(index, pass.cross_attention(block.cross, y, key_value, mask));
+            return pass.feed_forward(block.feed_forward, y);
+        });
         tape.leave(stack.bias_unit);
-        const Var<E> logits = pass.logits(x);
+        const Var<E> logits = pass.logits(out);
         tape.leave(layout_.shared().unit);
         return logits;
     }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -22,6 +23,7 @@ template <Element E, Device D, class P>
 class T5Pass {
 public:
     using Tape = zeropp::Tape<E, D, P>;
+    using S = Stream<E>;  ///< of what blocks add to; products on their way are of E
 
     T5Pass(Tape& tape, const T5Layout& layout, float dropout)
         : tape_{tape}, layout_{layout}, config_{layout.config()}, dropout_{dropout} {}
@@ -29,41 +31,39 @@ public:
     /// [examples, length, d_model]. `ids` and `mask` live until backward has run.
     Var<E> encode(std::span<const std::int32_t> ids, std::span<const std::uint8_t> mask,
                   std::size_t examples) {
-        Var<E> x = embed(ids, examples);
+        const Var<S> x = embed(ids, examples);
         const T5Stack& stack = layout_.encoder();
         tape_.enter(stack.bias_unit);
         const std::size_t length = x.shape()[1];
         const PositionBias<E> bias =
             relative_position_bias(tape_, stack.bias, length, length, buckets(true));
-        for (const T5Block& block : stack.blocks)
-            x = in_unit(block.unit, x, [&](Var<E> y) {
-                y = self_attention(block.self, y, bias, false, mask);
-                y = feed_forward(block.feed_forward, y);
-                return &block == &stack.blocks.back() ? final_norm(stack.norm, y) : y;
-            });
+        const Var<E> out = through(stack, x, [&](std::size_t index, Var<S> y) {
+            const T5Block& block = stack.blocks[index];
+            y = guarded(index, self_attention(block.self, y, bias, false, mask));
+            return feed_forward(block.feed_forward, y);
+        });
         tape_.leave(stack.bias_unit);
-        return x;
+        return out;
     }
 
     /// [examples, length, d_model], before the head. `encoded` and its `mask` as of `encode`.
     Var<E> decode(std::span<const std::int32_t> ids, Var<E> encoded,
                   std::span<const std::uint8_t> mask) {
-        Var<E> x = embed(ids, encoded.shape()[0]);
+        const Var<S> x = embed(ids, encoded.shape()[0]);
         const T5Stack& stack = layout_.decoder();
         tape_.enter(stack.bias_unit);
         const std::size_t length = x.shape()[1];
         const PositionBias<E> bias =
             relative_position_bias(tape_, stack.bias, length, length, buckets(false));
-        for (const T5Block& block : stack.blocks)
-            x = in_unit(block.unit, x, [&](Var<E> y) {
-                y = self_attention(block.self, y, bias, true, {});
-                y = cross_attention(block.cross, y, project<2>(block.cross.key_value, encoded),
-                                    mask);
-                y = feed_forward(block.feed_forward, y);
-                return &block == &stack.blocks.back() ? final_norm(stack.norm, y) : y;
-            });
+        const Var<E> out = through(stack, x, [&](std::size_t index, Var<S> y) {
+            const T5Block& block = stack.blocks[index];
+            y = guarded(index, self_attention(block.self, y, bias, true, {}));
+            const auto key_value = project<2>(block.cross.key_value, encoded);
+            y = guarded(index, cross_attention(block.cross, y, key_value, mask));
+            return feed_forward(block.feed_forward, y);
+        });
         tape_.leave(stack.bias_unit);
-        return x;
+        return out;
     }
 
     /// The mean loss of `labels`, one a row of the decoder's output.
@@ -85,8 +85,8 @@ public:
 
     // The parts, for decoding token by token.
 
-    Var<E> embed(std::span<const std::int32_t> ids, std::size_t examples) {
-        const Var<E> x = embedding(tape_, ids, examples, layout_.shared());
+    Var<S> embed(std::span<const std::int32_t> ids, std::size_t examples) {
+        const Var<S> x = embedding<S>(tape_, ids, examples, layout_.shared());
         tape_.keep_gradient(x);
         return dropped(tape_, x, next_dropout());
     }
@@ -108,29 +108,29 @@ public:
         }
         return out;
     }
-    Var<E> norm(const ParameterRef& weight, Var<E> x) {
+    Var<E> norm(const ParameterRef& weight, Var<S> x) {
         return rms_norm(tape_, x, weight, config_.layer_norm_epsilon);
     }
     /// x + the layer, from its query, keys and values.
-    Var<E> self_attention_of(const T5SelfAttention& layer, Var<E> x, Columns<E> query,
+    Var<S> self_attention_of(const T5SelfAttention& layer, Var<S> x, Columns<E> query,
                              Columns<E> key, Columns<E> value, PositionBias<E> bias,
                              AttentionOptions options) {
         options.heads = config_.num_heads;
         options.dropout = next_dropout();
         const Var<E> out = attention(tape_, query, key, value, bias, options);
-        return residual_add(tape_, x, linear(tape_, out, layer.output), next_dropout());
+        return residual_add(tape_, x, linear<S>(tape_, out, layer.output), next_dropout());
     }
     /// `key_value` projects the encoder's output.
-    Var<E> cross_attention(const T5CrossAttention& layer, Var<E> x,
+    Var<S> cross_attention(const T5CrossAttention& layer, Var<S> x,
                            const std::array<Columns<E>, 2>& key_value,
                            std::span<const std::uint8_t> mask) {
         const Var<E> query = linear(tape_, norm(layer.norm, x), layer.query);
         const Var<E> out =
             attention(tape_, Columns<E>{query}, key_value[0], key_value[1], PositionBias<E>{},
                       {.heads = config_.num_heads, .key_mask = mask, .dropout = next_dropout()});
-        return residual_add(tape_, x, linear(tape_, out, layer.output), next_dropout());
+        return residual_add(tape_, x, linear<S>(tape_, out, layer.output), next_dropout());
     }
-    Var<E> feed_forward(const T5FeedForward& layer, Var<E> x) {
+    Var<S> feed_forward(const T5FeedForward& layer, Var<S> x) {
         const Var<E> normal = norm(layer.norm, x);
         const Dropout dropout = next_dropout();
         Var<E> middle;
@@ -140,35 +140,55 @@ public:
         } else {
             middle = relu(tape_, linear(tape_, normal, layer.in.first), dropout);
         }
-        return residual_add(tape_, x, linear(tape_, middle, layer.out), next_dropout());
+        return residual_add(tape_, x, linear<S>(tape_, middle, layer.out), next_dropout());
+    }
+    /// Hugging Face's guard of fp16, where its stream is still in fp16: what would not be finite
+    /// there after the attentions of a stack's first block is clamped. (It also clamps what lies
+    /// between the two numbers, if anything in the whole batch is beyond: here each element stands
+    /// for itself. Its stream is in fp32 from the first `wo` on, and ours from the start.)
+    Var<S> guarded(std::size_t block, Var<S> x) {
+        if constexpr (!std::same_as<E, Half>)
+            return x;
+        else
+            return block == 0 ? clamped(tape_, x, 65520.0f, float{Half{65504.0f - 1000}}) : x;
     }
     /// At the end of a stack; read by other units.
-    Var<E> final_norm(const ParameterRef& weight, Var<E> x) {
+    Var<E> final_norm(const ParameterRef& weight, Var<S> x) {
         const Var<E> out = norm(weight, x);
         tape_.keep_gradient(out);
         return dropped(tape_, out, next_dropout());
     }
 
-    /// `body` computes a block from x. Without gradients a unit leaves the stream only, in the
-    /// memory where it found it.
+    /// `body(index, x)` computes a stack's block; the last one's unit has the final norm too.
     template <class Body>
-    Var<E> in_unit(std::size_t unit, Var<E> x, Body body) {
-        const std::size_t mark = tape_.arena().mark();
-        tape_.enter(unit);
-        Var<E> y = body(x);
-        tape_.leave(unit);
-        if (tape_.records()) return y;
-        if (!tape_.is_measuring())
-            tape_.device().copy(reinterpret_cast<std::byte*>(x.data()),
-                                reinterpret_cast<const std::byte*>(y.data()),
-                                x.shape().size() * sizeof(E));
-        tape_.arena().release(mark);
-        return tape_.input(x.data(), x.shape());
+    Var<E> through(const T5Stack& stack, Var<S> x, Body body) {
+        const std::size_t last = stack.blocks.size() - 1;
+        for (std::size_t index = 0; index < last; ++index)
+            x = in_unit(stack.blocks[index].unit, x, [&](Var<S> y) { return body(index, y); });
+        return in_unit(stack.blocks[last].unit, x,
+                       [&](Var<S> y) { return final_norm(stack.norm, body(last, y)); });
     }
 
 private:
+    /// Without gradients a unit leaves what `body` makes of the stream only, in the memory where it
+    /// found the stream.
+    template <class Body>
+    auto in_unit(std::size_t unit, Var<S> x, Body body) {
+        const std::size_t mark = tape_.arena().mark();
+        tape_.enter(unit);
+        const auto y = body(x);
+        tape_.leave(unit);
+        if (tape_.records()) return y;
+        const std::size_t bytes = y.tensor().elements().size_bytes();
+        auto* const to = reinterpret_cast<decltype(y.data())>(x.data());
+        if (!tape_.is_measuring())
+            tape_.device().copy(reinterpret_cast<std::byte*>(to),
+                                reinterpret_cast<const std::byte*>(y.data()), bytes);
+        tape_.arena().release(mark);
+        return tape_.input(to, y.shape());
+    }
     Dropout next_dropout() { return {dropout_, operation_++}; }
-    Var<E> self_attention(const T5SelfAttention& layer, Var<E> x, PositionBias<E> bias, bool causal,
+    Var<S> self_attention(const T5SelfAttention& layer, Var<S> x, PositionBias<E> bias, bool causal,
                           std::span<const std::uint8_t> mask) {
         const auto [query, key, value] = project<3>(layer.query_key_value, norm(layer.norm, x));
         return self_attention_of(layer, x, query, key, value, bias,

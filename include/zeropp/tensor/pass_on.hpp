@@ -6,23 +6,23 @@
 
 namespace zeropp::detail {
 
-template <class Backward, Scalar E, Device D, class P>
+template <class Backward, Scalar T, Scalar E, Device D, class P>
 struct PassOnNode : Tape<E, D, P>::Node {
-    Var<E> x, out;
+    Var<T> x, out;
     Backward backward_of;
 
     void run(Tape<E, D, P>& tape) {
-        const E* const dout = tape.gradient_of(out);
+        const T* const dout = tape.gradient_of(out);
         if (dout == nullptr) return;
-        const Gradient<E> dx = tape.pass_on(out, x);
+        const Gradient<T> dx = tape.pass_on(out, x);
         if (!tape.is_measuring()) backward_of(tape, dout, dx);
     }
 };
 
 /// `backward(tape, dout, dx)`: dx may be dout itself.
-template <Scalar E, Device D, class P, class Backward>
-void record_pass_on(Tape<E, D, P>& tape, Var<E> x, Var<E> out, Backward backward) {
-    if (tape.records()) tape.record(PassOnNode<Backward, E, D, P>{{}, x, out, backward});
+template <Scalar T, Scalar E, Device D, class P, class Backward>
+void record_pass_on(Tape<E, D, P>& tape, Var<T> x, Var<T> out, Backward backward) {
+    if (tape.records()) tape.record(PassOnNode<Backward, T, E, D, P>{{}, x, out, backward});
 }
 
 }  // namespace zeropp::detail

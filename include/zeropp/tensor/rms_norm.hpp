@@ -9,16 +9,18 @@ namespace zeropp {
 
 namespace detail {
 
-template <Scalar E, Device D, class P>
+template <Scalar T, Scalar E, Device D, class P>
 struct RmsNormNode : Tape<E, D, P>::Node {
-    Var<E> x, out;
+    Var<T> x;
+    Var<E> out;
     ParameterRef weight;
     Wide<E>* scales;  ///< rsqrt(mean square + eps) of each row
 
     void run(Tape<E, D, P>& tape) {
         const E* const dout = tape.gradient_of(out);
         if (dout == nullptr) return;
-        const Gradient<E> dx = tape.contribute(x), dweight = tape.contribute(weight);
+        const Gradient<T> dx = tape.contribute(x);
+        const Gradient<E> dweight = tape.contribute(weight);
         const std::size_t mark = tape.arena().mark(), width = x.shape().width();
         Wide<E>* const sums = tape.template take<Wide<E>>(width);
         if (!tape.is_measuring())
@@ -32,8 +34,9 @@ struct RmsNormNode : Tape<E, D, P>::Node {
 
 /// y = x / sqrt(mean(x^2) + eps) * weight, over the last axis; the mean square in `Wide`. In 16
 /// bits the normalised value is rounded before the weight multiplies it, as Hugging Face's T5 does.
-template <Scalar E, Device D, class P>
-Var<E> rms_norm(Tape<E, D, P>& tape, Var<E> x, const ParameterRef& weight, float eps) {
+/// x may be a residual stream.
+template <Scalar T, Scalar E, Device D, class P>
+Var<E> rms_norm(Tape<E, D, P>& tape, Var<T> x, const ParameterRef& weight, float eps) {
     const std::size_t rows = x.shape().rows(), width = x.shape().width();
     require(weight.shape.size() == width, Errc::shape, "rms_norm: the weight has shape ",
             weight.shape, ", expected ", width, " elements");
@@ -42,7 +45,7 @@ Var<E> rms_norm(Tape<E, D, P>& tape, Var<E> x, const ParameterRef& weight, float
     if (!tape.is_measuring())
         rms_norm_forward(tape.device(), rows, width, x.data(), tape.values(weight), eps, out.data(),
                          scales);
-    if (tape.records()) tape.record(detail::RmsNormNode<E, D, P>{{}, x, out, weight, scales});
+    if (tape.records()) tape.record(detail::RmsNormNode<T, E, D, P>{{}, x, out, weight, scales});
     return out;
 }
 

@@ -108,12 +108,16 @@ public:
     MeanLoss loss() const noexcept { return loss_; }
 
     /// The value's gradient outlives the unit that contributes to it first.
-    void keep_gradient(Var<E> var) {
+    template <Scalar T>
+    void keep_gradient(Var<T> var) {
         if (records() && var.value()->gradient == nullptr)
-            var.value()->gradient = take<E>(var.shape().size());
+            var.value()->gradient = take<T>(var.shape().size());
     }
     /// The user's own memory as a value.
-    Var<E> input(E* data, Shape shape) { return make(data, shape); }
+    template <Scalar T>
+    Var<T> input(T* data, Shape shape) {
+        return make(data, shape);
+    }
 
     // What operations are written with.
 
@@ -145,44 +149,54 @@ public:
     T* take(std::size_t count) {
         return arena_->template take<T>(count).data();
     }
-    Var<E> make(Shape shape) { return make(take<E>(shape.size()), shape); }
-    Var<E> make(E* data, Shape shape) {
-        Value<E> value;
+    /// A value is of the weights' type, or of their residual stream's.
+    template <Scalar T = E>
+    Var<T> make(Shape shape) {
+        return make(take<T>(shape.size()), shape);
+    }
+    template <Scalar T>
+    Var<T> make(T* data, Shape shape) {
+        Value<T> value;
         value.tensor = {data, shape};
         value.span = entered_ == nullptr ? 0 : entered_->span;
-        return Var<E>{store_.make(value)};
+        return Var<T>{store_.make(value)};
     }
     /// A value in the memory of another, which no later operation may read; it shares a reserved
     /// gradient.
-    Var<E> make_from(Var<E> memory, Var<E> stream) {
-        const Var<E> var = make(memory.data(), memory.shape());
+    template <Scalar T>
+    Var<T> make_from(Var<T> memory, Var<T> stream) {
+        const Var<T> var = make(memory.data(), memory.shape());
         var.value()->gradient = stream.value()->gradient;
         memory.value()->taken = stream.value()->taken = true;
         return var;
     }
     /// What backward has for the value; null if nothing depends on it.
-    const E* gradient_of(Var<E> var) const noexcept {
+    template <Scalar T>
+    const T* gradient_of(Var<T> var) const noexcept {
         return var.value()->written ? var.value()->gradient : nullptr;
     }
     /// Where the next contribution goes. The caller makes it at once.
-    Gradient<E> contribute(Var<E> var) {
-        Value<E>& value = *var.value();
+    template <Scalar T>
+    Gradient<T> contribute(Var<T> var) {
+        Value<T>& value = *var.value();
         check_not_taken(value);
         if (value.gradient == nullptr) {
             check_outlives(value);
-            value.gradient = take<E>(value.tensor.size());
+            value.gradient = take<T>(value.tensor.size());
         }
         return {value.gradient, std::exchange(value.written, true)};
     }
     /// `contribute` of the operation that took the value over.
-    Gradient<E> contribute_taken(Var<E> var) {
+    template <Scalar T>
+    Gradient<T> contribute_taken(Var<T> var) {
         var.value()->taken = false;
         return contribute(var);
     }
     /// As `contribute_taken(to)`, for an operation of one input that can change the gradient of its
     /// result in place: gives that memory itself, to be written, where `to` has none yet.
-    Gradient<E> pass_on(Var<E> from, Var<E> to) {
-        Value<E>&source = *from.value(), &target = *to.value();
+    template <Scalar T>
+    Gradient<T> pass_on(Var<T> from, Var<T> to) {
+        Value<T>&source = *from.value(), &target = *to.value();
         target.taken = false;
         if (target.written) return {target.gradient, true};
         if (target.gradient == nullptr) {
@@ -244,14 +258,16 @@ private:
         LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
     };
 
-    void check_outlives(const Value<E>& value) const {
+    template <Scalar T>
+    void check_outlives(const Value<T>& value) const {
         require(
             value.span == (entered_ == nullptr ? 0 : entered_->span), Errc::config,
             "Tape::backward: a value of shape ", value.tensor.shape,
             " has its first gradient in another unit than its own, expected keep_gradient where "
             "it was made");
     }
-    void check_not_taken(const Value<E>& value) const {
+    template <Scalar T>
+    void check_not_taken(const Value<T>& value) const {
         require(!value.taken, Errc::config, "Tape::backward: a value of shape ", value.tensor.shape,
                 " was read after an operation in place took it over, expected no reader");
     }

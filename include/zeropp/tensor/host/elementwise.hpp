@@ -86,6 +86,38 @@ void scale_elements(Host, std::size_t count, Wide<E> factor, const E* in, Gradie
     });
 }
 
+/// x = |x| < from ? x : to with its sign; NaN stays.
+template <Scalar E>
+void clamp_forward(Host, std::size_t count, Wide<E> from, Wide<E> to, E* x) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        E* const at = x;
+        const W low = from, high = to;
+        for (std::size_t i = 0; i < count; ++i) {
+            const W value = static_cast<W>(at[i]);
+            const W above = value >= low ? high : value;
+            at[i] = static_cast<E>(value <= -low ? -high : above);
+        }
+    });
+}
+
+/// dx (+)= |out| == to ? 0 : dout. `dx` may be `dout`.
+template <Scalar E>
+void clamp_backward(Host, std::size_t count, Wide<E> to, const E* out, const E* dout,
+                    Gradient<E> dx) {
+    using W = Wide<E>;
+    vectorized([&]() ZEROPP_INLINE {
+        E* const into = dx.data;
+        const E *const result = out, *const grad = dout;
+        const W limit = to;
+        for (std::size_t i = 0; i < count; ++i) {
+            const W value = static_cast<W>(result[i]);
+            const W slope = value == limit || value == -limit ? W{0} : static_cast<W>(grad[i]);
+            into[i] = static_cast<E>(dx.add ? static_cast<W>(into[i]) + slope : slope);
+        }
+    });
+}
+
 /// sums (+)= in.
 template <Scalar E>
 void add_widened(Host, std::size_t count, const E* in, Gradient<Wide<E>> sums) {

@@ -11,13 +11,13 @@
 
 namespace zeropp {
 
-template <Scalar E>
-void rms_norm_forward(Host, std::size_t rows, std::size_t width, const E* x, const E* weight,
+template <Scalar T, Scalar E>
+void rms_norm_forward(Host, std::size_t rows, std::size_t width, const T* x, const E* weight,
                       float eps, E* y, Wide<E>* scales) {
     using W = Wide<E>;
     vectorized([&]() ZEROPP_INLINE {
         for (std::size_t row = 0; row < rows; ++row) {
-            const E* __restrict const in = x + row * width;
+            const T* __restrict const in = x + row * width;
             const E* __restrict const w = weight;
             E* __restrict const out = y + row * width;
             const W squares = lanes::sum<W>(width, [=](std::size_t c, W so_far) ZEROPP_INLINE {
@@ -36,15 +36,15 @@ void rms_norm_forward(Host, std::size_t rows, std::size_t width, const E* x, con
 
 /// With n = x * scale and g = dy * weight: dx = scale * (g - n * mean(g n)), dweight = sum of dy n
 /// over rows. `sums`: `width` elements of scratch.
-template <Scalar E>
-void rms_norm_backward(Host, std::size_t rows, std::size_t width, const E* x, const E* weight,
-                       const Wide<E>* scales, const E* dy, Gradient<E> dx, Gradient<E> dweight,
+template <Scalar T, Scalar E>
+void rms_norm_backward(Host, std::size_t rows, std::size_t width, const T* x, const E* weight,
+                       const Wide<E>* scales, const E* dy, Gradient<T> dx, Gradient<E> dweight,
                        Wide<E>* sums) {
     using W = Wide<E>;
     vectorized([&]() ZEROPP_INLINE {
         for (std::size_t c = 0; c < width; ++c) sums[c] = 0;
         for (std::size_t row = 0; row < rows; ++row) {
-            const E* __restrict const in = x + row * width;
+            const T* __restrict const in = x + row * width;
             const E* __restrict const grad = dy + row * width;
             const E* __restrict const w = weight;
             W* __restrict const total = sums;
@@ -58,16 +58,16 @@ void rms_norm_backward(Host, std::size_t rows, std::size_t width, const E* x, co
                 total[c] =
                     lanes::fma(static_cast<W>(grad[c]), static_cast<W>(in[c]) * scale, total[c]);
             if (!dx) continue;
-            E* __restrict const out = dx.data + row * width;
+            T* __restrict const out = dx.data + row * width;
             const auto inner = [=](std::size_t c) ZEROPP_INLINE {
                 const W g = static_cast<W>(grad[c]) * static_cast<W>(w[c]);
                 return lanes::fma(pull, static_cast<W>(in[c]), g);
             };
             if (dx.add)
                 for (std::size_t c = 0; c < width; ++c)
-                    out[c] = static_cast<E>(lanes::fma(scale, inner(c), static_cast<W>(out[c])));
+                    out[c] = static_cast<T>(lanes::fma(scale, inner(c), static_cast<W>(out[c])));
             else
-                for (std::size_t c = 0; c < width; ++c) out[c] = static_cast<E>(scale * inner(c));
+                for (std::size_t c = 0; c < width; ++c) out[c] = static_cast<T>(scale * inner(c));
         }
         if (dweight) {
             E* __restrict const out = dweight.data;
