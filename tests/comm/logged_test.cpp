@@ -107,6 +107,17 @@ TEST_CASE("prof_ops chooses by DeepSpeed's names, and names that are none are re
                       "barrier");
 }
 
+TEST_CASE("logging can begin late and end early") {
+    LoggedComm comm{SelfComm{}};
+    const auto log = std::make_shared<CommLog>();
+    for (const auto& now : {std::shared_ptr<CommLog>{}, log, std::shared_ptr<CommLog>{}}) {
+        comm.log_to(now);
+        comm.barrier();
+        comm.unlogged().barrier();
+    }
+    CHECK(only(*log, CommVerb::barrier).calls == 1);
+}
+
 TEST_CASE("verbose is a line an operation") {
     char* text = nullptr;
     std::size_t size = 0;

@@ -71,6 +71,9 @@ public:
 
     /// The communicator itself, whose operations are not logged.
     C& unlogged() noexcept { return comm_; }
+    /// What is started from now on is logged there; null: nowhere. Parts of earlier splits, and
+    /// copies, stay as they are. The log outlives the operations that are started.
+    void log_to(std::shared_ptr<CommLog> log) noexcept { log_ = std::move(log); }
     const std::shared_ptr<CommLog>& log() const noexcept { return log_; }
 
     int rank() const noexcept { return comm_.rank(); }

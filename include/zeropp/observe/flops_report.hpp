@@ -30,8 +30,8 @@ struct FlopsProfilerOptions {
 /// What a profile is of.
 struct FlopsSubject {
     std::string what;  ///< "step 2 of rank 0 of 4"
-    std::vector<std::string> unit_names;
-    std::vector<std::size_t> unit_parameters;
+    std::vector<std::string> unit_names{};
+    std::vector<std::size_t> unit_parameters{};
     double step_seconds = 0;
     double rate = 0;        ///< FLOPs a second of the same products alone; 0: not measured
     std::string rate_of{};  ///< "768 x 768 x 768 in fp32 by oneDNN, 1 thread"
