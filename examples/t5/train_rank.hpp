@@ -47,8 +47,9 @@ class TrainLoop {
     using Element = typename Trainer::Element;
 
 public:
-    /// Borrows all three.
-    TrainLoop(const TrainRun& run, Trainer& trainer, Comm& comm)
+    /// Borrows all three. `log`: of the steps' communication, on rank 0; it outlives the trainer.
+    TrainLoop(const TrainRun& run, Trainer& trainer, Comm& comm,
+              std::shared_ptr<zeropp::CommLog> log)
         : run_{run},
           trainer_{trainer},
           comm_{comm},
@@ -56,7 +57,8 @@ public:
           loader_{run.loader(comm.rank())},
           rank_{static_cast<std::size_t>(comm.rank())},
           ranks_{static_cast<std::size_t>(comm.size())},
-          micro_{static_cast<std::size_t>(run.sizes.micro)} {
+          micro_{static_cast<std::size_t>(run.sizes.micro)},
+          log_{std::move(log)} {
         if (comm.rank() != 0) return;
         if (run.options.log_jsonl)
             sinks_.push_back(std::make_unique<zeropp::JsonLog>(*run.options.log_jsonl));
@@ -71,8 +73,6 @@ public:
             sinks_.push_back(std::make_unique<zeropp::TensorBoard>(observe.tensorboard));
         if (observe.memory_breakdown)
             sinks_.push_back(std::make_unique<zeropp::MemoryBreakdown>(trainer.plan()));
-        if (observe.comms_logger.enabled)
-            log_ = std::make_shared<zeropp::CommLog>(observe.comms_logger, stdout);
     }
 
     /// Collective. True if a signal stopped it before the last step.
@@ -92,6 +92,7 @@ public:
             const bool epoch_ends = step % run_.steps_per_epoch == 0 || step == run_.steps;
             if (epoch_ends && !stopped && run_.validation.size() != 0) stopped = validate(step);
         }
+        trainer_.settle();
         comm_.log_to(nullptr);
         std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
         if (run_.ranks_share_process) peaks.resize(1);
@@ -299,6 +300,7 @@ private:
     Comm control_;  ///< not logged
     std::unique_ptr<zeropp::Loader> loader_;
     std::size_t rank_, ranks_, micro_;
+    std::shared_ptr<zeropp::CommLog> log_;
     std::uint64_t sent_ = 0;  ///< bytes of the steps
     std::int64_t skipped_ = 0;
     std::string non_finite_;  ///< of the first step that was skipped
@@ -307,7 +309,6 @@ private:
     std::vector<zeropp::Seq2SeqExample> examples_;
     zeropp::Seq2SeqBatch batch_;                        ///< of validation
     std::vector<std::unique_ptr<zeropp::Sink>> sinks_;  ///< of rank 0
-    std::shared_ptr<zeropp::CommLog> log_;              ///< of rank 0
     std::unique_ptr<zeropp::FlopsProfile> profile_;     ///< during the step that is profiled
     std::exception_ptr failure_;  ///< of a sink, or of steps without finite gradients
 };
@@ -328,9 +329,12 @@ bool train_rank(const TrainRun& run, Comm& comm) {
         require_space(options.output, "--output",
                       zeropp::parameter_count(model.units()) * sizeof(float) +
                           bytes_beside_weights(options.model));
+    std::shared_ptr<zeropp::CommLog> log;
+    if (comm.rank() == 0 && run.observe.comms_logger.enabled)
+        log = std::make_shared<zeropp::CommLog>(run.observe.comms_logger, stdout);
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
         zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
-        TrainLoop loop{run, trainer, comm};
+        TrainLoop loop{run, trainer, comm, log};
         const bool stopped = loop();
         zeropp::save_pretrained(trainer, options.output);
         loop.rethrow();
