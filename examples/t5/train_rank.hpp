@@ -73,6 +73,9 @@ public:
             sinks_.push_back(std::make_unique<zeropp::TensorBoard>(observe.tensorboard));
         if (observe.memory_breakdown)
             sinks_.push_back(std::make_unique<zeropp::MemoryBreakdown>(trainer.plan()));
+        if (observe.wall_clock_breakdown)
+            sinks_.push_back(std::make_unique<zeropp::WallClock>(zeropp::WallClockOptions{
+                .steps_per_table = run.config.steps_per_print.value_or(0)}));
     }
 
     /// Collective. True if a signal stopped it before the last step.
@@ -84,6 +87,7 @@ public:
                                 .ranks_share_process = run_.ranks_share_process});
         if (rank_ == 0 && run_.observe.dump_state) dump_state();
         comm_.log_to(log_);
+        if (rank_ == 0 && run_.observe.wall_clock_breakdown) trainer_.phases().start();
         const auto begin = Clock::now();
         bool stopped = false;
         std::int64_t step = 0;
@@ -143,8 +147,9 @@ private:
         std::int64_t tokens = 0;
         zeropp::Step step;
         begin_profile(step_index);
+        trainer_.phases().take();  // what came before is of no step
         for (std::int64_t m = 0; m < run_.sizes.accumulation; ++m) {
-            const zeropp::Seq2SeqBatch& batch = loader_->next();
+            const zeropp::Seq2SeqBatch& batch = next_batch();
             for (const std::uint8_t real : batch.source_mask) tokens += real;
             for (const std::int32_t label : batch.labels) tokens += label != zeropp::ignored_label;
             try {
@@ -169,6 +174,7 @@ private:
         sent_ += comm_.bytes_sent() - sent_before;
         if (step.skipped && skipped_++ == 0) non_finite_ = step.non_finite;
         const Pulse all = exchange(tokens);
+        const zeropp::PhaseTimes phases = trainer_.phases().take();
         const double seconds = seconds_since(begin);
         tell(zeropp::StepEvent{.step = step_index + 1,
                                .loss = step.loss,
@@ -178,7 +184,8 @@ private:
                                .tokens = all.tokens,
                                .skipped = step.skipped,
                                .skipped_steps = skipped_,
-                               .samples = samples_of(step_index + 1)});
+                               .samples = samples_of(step_index + 1),
+                               .phases = phases});
         end_profile(step_index, seconds);
         return all.stop != 0;
     }
@@ -212,6 +219,10 @@ private:
         return false;
     }
 
+    const zeropp::Seq2SeqBatch& next_batch() {
+        const zeropp::PhaseClock::Scope waiting{trainer_.phases(), zeropp::Phase::data};
+        return loader_->next();
+    }
     /// Examples of all ranks in so many steps.
     std::int64_t samples_of(std::int64_t steps) const {
         return steps * run_.sizes.accumulation * run_.sizes.micro * comm_.size();
