@@ -9,11 +9,9 @@ namespace {
 
 /// A clock that the test moves.
 struct ByHand {
-    using duration = std::chrono::milliseconds;
-    using time_point = std::chrono::time_point<ByHand, duration>;
-    static time_point now() {
+    static double now() {
         ++reads;
-        return time_point{duration{milliseconds}};
+        return 1e-3 * milliseconds;
     }
     static inline int milliseconds = 0, reads = 0;
 };

@@ -69,5 +69,6 @@ TEST_CASE("each phase of a step has its time, and together they have all of it")
     CHECK(times.of(Phase::reduction) > 0);
     CHECK(times.of(Phase::update) > 0);
     CHECK(times.of(Phase::data) == 0);
-    CHECK(times.total() >= step_seconds);  // it was started before, and taken after
+    CHECK(times.total() >=
+          0.999 * step_seconds);  // started before, taken after; clocks are read in turn
 }

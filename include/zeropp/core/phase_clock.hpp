@@ -3,9 +3,10 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <string_view>
+
+#include <time.h>
 
 namespace zeropp {
 
@@ -37,9 +38,18 @@ struct PhaseTimes {
     }
 };
 
+/// Seconds from some moment on. (<chrono> would be a third of what trainer.hpp takes to compile.)
+struct MonotonicTime {
+    static double now() noexcept {
+        timespec time{};
+        ::clock_gettime(CLOCK_MONOTONIC, &time);
+        return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+    }
+};
+
 /// Of one thread. Every moment belongs to one phase, the innermost one entered. Stopped, as it is
 /// at first, it reads no clock.
-template <class Time = std::chrono::steady_clock>
+template <class Time = MonotonicTime>
 class BasicPhaseClock {
 public:
     /// From now on time is counted, as `other` until a phase is entered.
@@ -81,15 +91,14 @@ public:
 
 private:
     void charge(Phase phase) {
-        const auto now = Time::now();
-        times_.seconds[static_cast<std::size_t>(phase)] +=
-            std::chrono::duration<double>(now - since_).count();
+        const double now = Time::now();
+        times_.seconds[static_cast<std::size_t>(phase)] += now - since_;
         since_ = now;
     }
 
     bool running_ = false;
     Phase phase_ = Phase::other;
-    typename Time::time_point since_{};
+    double since_ = 0;
     PhaseTimes times_;
 };
 using PhaseClock = BasicPhaseClock<>;
