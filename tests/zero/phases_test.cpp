@@ -69,6 +69,6 @@ TEST_CASE("each phase of a step has its time, and together they have all of it")
     CHECK(times.of(Phase::reduction) > 0);
     CHECK(times.of(Phase::update) > 0);
     CHECK(times.of(Phase::data) == 0);
-    CHECK(times.total() >=
-          0.999 * step_seconds);  // started before, taken after; clocks are read in turn
+    // Started before, taken after; the microsecond is for the rounding of the sums.
+    CHECK(times.total() >= step_seconds - 1e-6);
 }
