@@ -83,6 +83,18 @@ zp::Seq2SeqDataset corrupted(const zp::Seq2SeqDataset& texts, const zp::SpanCorr
     return result;
 }
 
+void require_writable_monitors(const ObserveOptions& observe) {
+    const auto check = [](const auto& monitor, const std::string& name) {
+        if (monitor.enabled)
+            require_writable_folder(std::filesystem::path{monitor.output_path} / monitor.job_name,
+                                    name);
+    };
+    check(observe.csv_monitor, "csv_monitor");
+    check(observe.tensorboard, "tensorboard");
+    if (observe.flops_profiler.enabled && observe.flops_profiler.output_file)
+        require_writable(*observe.flops_profiler.output_file, "flops_profiler.output_file", {});
+}
+
 /// Reads and checks everything that training needs.
 TrainRun prepare(const TrainOptions& options, int ranks) {
     TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
@@ -93,6 +105,7 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
         require_writable(*options.log_jsonl, "--log-jsonl",
                          {options.train, options.model, options.validation.value_or(""),
                           options.deepspeed.value_or("")});
+    require_writable_monitors(run.observe);
     const zp::Tokenizer tokenizer = checked_tokenizer(options.model);
     const zp::Seq2SeqFormat format{
         .columns = {options.text.source_column,
@@ -122,8 +135,9 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
 
 template <class Comm>
 bool train(const TrainRun& run, Comm& comm) {
+    zp::LoggedComm rank{comm};
     return zp::with_precision(run.config, [&](auto precision) {
-        return train_rank<typename decltype(precision)::Element>(run, comm);
+        return train_rank<typename decltype(precision)::Element>(run, rank);
     });
 }
 

@@ -2,5 +2,5 @@
 /// \file Training in bf16: a translation unit a precision, for the compiler's memory.
 #include "train_rank.hpp"
 
-template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::ThreadComm&);
-template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::MpiComm&);
+template bool train_rank<zeropp::Bf16>(const TrainRun&, ThreadRank&);
+template bool train_rank<zeropp::Bf16>(const TrainRun&, MpiRank&);

@@ -2,5 +2,5 @@
 /// \file Training in fp32: a translation unit a precision, for the compiler's memory.
 #include "train_rank.hpp"
 
-template bool train_rank<float>(const TrainRun&, zeropp::ThreadComm&);
-template bool train_rank<float>(const TrainRun&, zeropp::MpiComm&);
+template bool train_rank<float>(const TrainRun&, ThreadRank&);
+template bool train_rank<float>(const TrainRun&, MpiRank&);

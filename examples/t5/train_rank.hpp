@@ -16,13 +16,17 @@
 
 #include <zeropp/comm/agreement.hpp>
 #include <zeropp/data/batch.hpp>
+#include <zeropp/device/profiled_products.hpp>
 #include <zeropp/io/dispatch.hpp>
 #include <zeropp/io/pretrained.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/observe/json_log.hpp>
+#include <zeropp/observe/memory_breakdown.hpp>
 #include <zeropp/observe/process_memory.hpp>
 #include <zeropp/observe/progress.hpp>
+#include <zeropp/observe/wall_clock.hpp>
 #include <zeropp/trainer.hpp>
+#include <zeropp/zero/layout_table.hpp>
 
 #include "output.hpp"
 #include "stop_signal.hpp"
@@ -40,18 +44,21 @@ std::vector<T> gathered(Comm& comm, const T& mine) {
 template <class Trainer, class Comm>
 class TrainLoop {
     using Clock = std::chrono::steady_clock;
+    using Element = typename Trainer::Element;
 
 public:
-    /// Borrows all three.
-    TrainLoop(const TrainRun& run, Trainer& trainer, Comm& comm)
+    /// Borrows all three. `log`: of the steps' communication, on rank 0; it outlives the trainer.
+    TrainLoop(const TrainRun& run, Trainer& trainer, Comm& comm,
+              std::shared_ptr<zeropp::CommLog> log)
         : run_{run},
           trainer_{trainer},
           comm_{comm},
-          control_{comm.split(0, comm.rank())},
+          control_{comm.unlogged().split(0, comm.rank())},
           loader_{run.loader(comm.rank())},
           rank_{static_cast<std::size_t>(comm.rank())},
           ranks_{static_cast<std::size_t>(comm.size())},
-          micro_{static_cast<std::size_t>(run.sizes.micro)} {
+          micro_{static_cast<std::size_t>(run.sizes.micro)},
+          log_{std::move(log)} {
         if (comm.rank() != 0) return;
         if (run.options.log_jsonl)
             sinks_.push_back(std::make_unique<zeropp::JsonLog>(*run.options.log_jsonl));
@@ -59,6 +66,16 @@ public:
             sinks_.push_back(std::make_unique<zeropp::Progress>(
                 zeropp::ProgressOptions{.steps_per_line = run.config.steps_per_print.value_or(0),
                                         .plain = !run.ranks_share_process}));
+        const ObserveOptions& observe = run.observe;
+        if (observe.csv_monitor.enabled)
+            sinks_.push_back(std::make_unique<zeropp::CsvMonitor>(observe.csv_monitor));
+        if (observe.tensorboard.enabled)
+            sinks_.push_back(std::make_unique<zeropp::TensorBoard>(observe.tensorboard));
+        if (observe.memory_breakdown)
+            sinks_.push_back(std::make_unique<zeropp::MemoryBreakdown>(trainer.plan()));
+        if (observe.wall_clock_breakdown)
+            sinks_.push_back(std::make_unique<zeropp::WallClock>(zeropp::WallClockOptions{
+                .steps_per_table = run.config.steps_per_print.value_or(0)}));
     }
 
     /// Collective. True if a signal stopped it before the last step.
@@ -68,6 +85,9 @@ public:
                                 .steps = run_.steps,
                                 .planned_bytes = planned_,
                                 .ranks_share_process = run_.ranks_share_process});
+        if (rank_ == 0 && run_.observe.dump_state) dump_state();
+        comm_.log_to(log_);
+        if (rank_ == 0 && run_.observe.wall_clock_breakdown) trainer_.phases().start();
         const auto begin = Clock::now();
         bool stopped = false;
         std::int64_t step = 0;
@@ -76,6 +96,8 @@ public:
             const bool epoch_ends = step % run_.steps_per_epoch == 0 || step == run_.steps;
             if (epoch_ends && !stopped && run_.validation.size() != 0) stopped = validate(step);
         }
+        trainer_.settle();
+        comm_.log_to(nullptr);
         std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
         if (run_.ranks_share_process) peaks.resize(1);
         zeropp::require(skipped_ < step, zeropp::Errc::numeric, "training: all ", step,
@@ -89,6 +111,7 @@ public:
                               .peak_rss_bytes = peaks,
                               .planned_bytes = planned_,
                               .bytes_sent = gathered(control_, sent_)});
+        if (log_) print(log_->table());
         return stopped;
     }
 
@@ -123,8 +146,10 @@ private:
         const std::uint64_t sent_before = comm_.bytes_sent();
         std::int64_t tokens = 0;
         zeropp::Step step;
+        begin_profile(step_index);
+        trainer_.phases().take();  // what came before is of no step
         for (std::int64_t m = 0; m < run_.sizes.accumulation; ++m) {
-            const zeropp::Seq2SeqBatch& batch = loader_->next();
+            const zeropp::Seq2SeqBatch& batch = next_batch();
             for (const std::uint8_t real : batch.source_mask) tokens += real;
             for (const std::int32_t label : batch.labels) tokens += label != zeropp::ignored_label;
             try {
@@ -139,7 +164,9 @@ private:
                                        .gradient_norm = std::numeric_limits<double>::quiet_NaN(),
                                        .seconds = seconds_since(begin),
                                        .tokens = 0,
-                                       .skipped = true});
+                                       .skipped = true,
+                                       .skipped_steps = skipped_,
+                                       .samples = samples_of(step_index + 1)});
                 failure_ = std::current_exception();
                 return true;
             }
@@ -147,13 +174,19 @@ private:
         sent_ += comm_.bytes_sent() - sent_before;
         if (step.skipped && skipped_++ == 0) non_finite_ = step.non_finite;
         const Pulse all = exchange(tokens);
+        const zeropp::PhaseTimes phases = trainer_.phases().take();
+        const double seconds = seconds_since(begin);
         tell(zeropp::StepEvent{.step = step_index + 1,
                                .loss = step.loss,
                                .lr = step.rates.lr,
                                .gradient_norm = step.gradient_norm,
-                               .seconds = seconds_since(begin),
+                               .seconds = seconds,
                                .tokens = all.tokens,
-                               .skipped = step.skipped});
+                               .skipped = step.skipped,
+                               .skipped_steps = skipped_,
+                               .samples = samples_of(step_index + 1),
+                               .phases = phases});
+        end_profile(step_index, seconds);
         return all.stop != 0;
     }
     /// Ranks take batches in turn; one that has none left takes part with nothing that counts.
@@ -181,15 +214,77 @@ private:
             .loss = sum / static_cast<double>(std::max<std::int64_t>(1, tokens)),
             .tokens = tokens,
             .examples = static_cast<std::int64_t>(order.size()),
-            .seconds = seconds_since(begin)});
+            .seconds = seconds_since(begin),
+            .samples = samples_of(step)});
         return false;
+    }
+
+    const zeropp::Seq2SeqBatch& next_batch() {
+        const zeropp::PhaseClock::Scope waiting{trainer_.phases(), zeropp::Phase::data};
+        return loader_->next();
+    }
+    /// Examples of all ranks in so many steps.
+    std::int64_t samples_of(std::int64_t steps) const {
+        return steps * run_.sizes.accumulation * run_.sizes.micro * comm_.size();
+    }
+
+    /// The step that is profiled, or the last one if there are fewer.
+    bool is_profiled(std::int64_t step_index) const {
+        return run_.observe.flops_profiler.enabled &&
+               step_index == std::min(run_.observe.flops_profiler.profile_step, run_.steps - 1);
+    }
+    void begin_profile(std::int64_t step_index) {
+        if (!is_profiled(step_index)) return;
+        profile_ = std::make_unique<zeropp::FlopsProfile>(trainer_.model().units().size());
+        trainer_.model().tape().products().record(profile_.get());
+    }
+    /// The products alone are measured on all ranks at once, as they share the machine in a step.
+    void end_profile(std::int64_t step_index, double seconds) {
+        if (!is_profiled(step_index)) return;
+        constexpr std::size_t extent = 768;
+        auto& products = trainer_.model().tape().products();
+        products.record(nullptr);
+        zeropp::FlopsSubject subject{
+            .what = "step " + std::to_string(step_index + 1) + " of rank 0 of " +
+                    std::to_string(comm_.size()),
+            .step_seconds = seconds,
+            .rate = zeropp::product_rate<Element>(products.unprofiled(), extent),
+            .rate_of = "768 x 768 x 768 in " +
+                       std::string{zeropp::name_of(zeropp::dtype_of<Element>)} + " by oneDNN, " +
+                       std::to_string(products.unprofiled().threads()) +
+                       " thread a rank, all ranks at once"};
+        for (const zeropp::Unit& unit : trainer_.model().units()) {
+            subject.unit_names.push_back(unit.name);
+            subject.unit_parameters.push_back(zeropp::parameter_count({unit}));
+        }
+        if (rank_ == 0)
+            guarded([&] {
+                zeropp::write_flops_report(
+                    zeropp::flops_report(*profile_, subject, run_.observe.flops_profiler),
+                    run_.observe.flops_profiler);
+            });
+        profile_ = nullptr;
+    }
+    void dump_state() const {
+        std::string text = "state at the start: settings\n";
+        for (const auto& [name, value] : run_.fingerprint().fields)
+            text += "  " + name + " = " + value + "\n";
+        text += "layout\n" +
+                zeropp::layout_table(trainer_.engine().layout(), trainer_.engine().units());
+        print(text + "memory\n" + zeropp::plan_table(trainer_.plan()));
     }
 
     /// A log that cannot be written ends the run at its next step.
     template <class Event>
     void tell(const Event& event) {
-        try {
+        guarded([&] {
             for (const auto& sink : sinks_) sink->on(event);
+        });
+    }
+    template <class Call>
+    void guarded(Call call) {
+        try {
+            call();
         } catch (...) {
             if (!failure_) failure_ = std::current_exception();
             sinks_.clear();
@@ -213,9 +308,10 @@ private:
     const TrainRun& run_;
     Trainer& trainer_;
     Comm& comm_;
-    Comm control_;
+    Comm control_;  ///< not logged
     std::unique_ptr<zeropp::Loader> loader_;
     std::size_t rank_, ranks_, micro_;
+    std::shared_ptr<zeropp::CommLog> log_;
     std::uint64_t sent_ = 0;  ///< bytes of the steps
     std::int64_t skipped_ = 0;
     std::string non_finite_;  ///< of the first step that was skipped
@@ -224,6 +320,7 @@ private:
     std::vector<zeropp::Seq2SeqExample> examples_;
     zeropp::Seq2SeqBatch batch_;                        ///< of validation
     std::vector<std::unique_ptr<zeropp::Sink>> sinks_;  ///< of rank 0
+    std::unique_ptr<zeropp::FlopsProfile> profile_;     ///< during the step that is profiled
     std::exception_ptr failure_;  ///< of a sink, or of steps without finite gradients
 };
 
@@ -236,14 +333,19 @@ bool train_rank(const TrainRun& run, Comm& comm) {
                              .max_target_length = run.max_target_length,
                              .seed = options.seed};
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
-    auto model = zeropp::T5<Element>::from_pretrained(options.model, limits);
+    using Products = zeropp::ProfiledProducts<zeropp::OneDnn>;
+    auto model =
+        zeropp::T5<Element, zeropp::Host, Products>::from_pretrained(options.model, limits);
     if (comm.rank() == 0)
         require_space(options.output, "--output",
                       zeropp::parameter_count(model.units()) * sizeof(float) +
                           bytes_beside_weights(options.model));
+    std::shared_ptr<zeropp::CommLog> log;
+    if (comm.rank() == 0 && run.observe.comms_logger.enabled)
+        log = std::make_shared<zeropp::CommLog>(run.observe.comms_logger, stdout);
     return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
         zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
-        TrainLoop loop{run, trainer, comm};
+        TrainLoop loop{run, trainer, comm, log};
         const bool stopped = loop();
         zeropp::save_pretrained(trainer, options.output);
         loop.rethrow();

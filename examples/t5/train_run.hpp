@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <zeropp/comm/logged.hpp>
 #include <zeropp/comm/mpi.hpp>
 #include <zeropp/comm/thread.hpp>
 #include <zeropp/core/fingerprint.hpp>
@@ -15,14 +16,27 @@
 #include <zeropp/data/sampler.hpp>
 #include <zeropp/io/config.hpp>
 #include <zeropp/io/settings.hpp>
+#include <zeropp/observe/csv_monitor.hpp>
+#include <zeropp/observe/flops_report.hpp>
+#include <zeropp/observe/tensorboard.hpp>
 #include <zeropp/optim/schedule.hpp>
 
 #include "options.hpp"
 
+/// What DeepSpeed's keys of these names ask for.
+struct ObserveOptions {
+    bool wall_clock_breakdown = false, memory_breakdown = false, dump_state = false;
+    zeropp::CsvMonitorOptions csv_monitor{};
+    zeropp::TensorBoardOptions tensorboard{};
+    zeropp::CommsLoggerOptions comms_logger{};
+    zeropp::FlopsProfilerOptions flops_profiler{};
+};
+
 /// Read-only; thread ranks share it.
 struct TrainRun {
     TrainOptions options;
-    zeropp::Config config;    ///< the file's settings and the flags', without contradiction
+    zeropp::Config config;  ///< the file's settings and the flags', without contradiction
+    ObserveOptions observe{};
     std::string precision{};  ///< "bf16" or "fp32", and why
     int ranks = 1;
     zeropp::BatchSizes sizes{};
@@ -46,7 +60,9 @@ struct TrainRun {
 template <class Element, class Comm>
 bool train_rank(const TrainRun& run, Comm& comm);
 
-extern template bool train_rank<float>(const TrainRun&, zeropp::ThreadComm&);
-extern template bool train_rank<float>(const TrainRun&, zeropp::MpiComm&);
-extern template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::ThreadComm&);
-extern template bool train_rank<zeropp::Bf16>(const TrainRun&, zeropp::MpiComm&);
+using ThreadRank = zeropp::LoggedComm<zeropp::ThreadComm>;
+using MpiRank = zeropp::LoggedComm<zeropp::MpiComm>;
+extern template bool train_rank<float>(const TrainRun&, ThreadRank&);
+extern template bool train_rank<float>(const TrainRun&, MpiRank&);
+extern template bool train_rank<zeropp::Bf16>(const TrainRun&, ThreadRank&);
+extern template bool train_rank<zeropp::Bf16>(const TrainRun&, MpiRank&);

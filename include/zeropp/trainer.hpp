@@ -159,6 +159,8 @@ public:
     std::int64_t steps() const noexcept { return engine_.index(); }
     std::int64_t skipped_steps() const noexcept { return engine_.skipped(); }
     const auto& engine() const noexcept { return engine_; }
+    /// The step's forward, backward, reduction, update and gather, measured once it is started.
+    PhaseClock& phases() noexcept { return engine_.phases(); }
     /// Waits until peers need nothing more of this rank's memory.
     void settle() { engine_.settle(); }
 

@@ -10,6 +10,7 @@
 
 #include <zeropp/comm/self.hpp>
 #include <zeropp/comm/thread.hpp>
+#include <zeropp/device/profiled_products.hpp>
 #include <zeropp/io/pretrained.hpp>
 #include <zeropp/model/t5.hpp>
 #include <zeropp/trainer.hpp>
@@ -46,12 +47,16 @@ zp::Seq2SeqBatch batch_of(std::size_t size, std::size_t source, std::size_t targ
     return batch;
 }
 
-template <class S, class E>
+using Profiled = zp::ProfiledProducts<zp::OneDnn>;
+
+template <class S, class E, class P = zp::OneDnn>
 std::size_t allocations_of_steps() {
     std::vector<std::size_t> counts(2, 1);
     zp::run_ranks(2, [&](zp::ThreadComm comm) {
-        auto model = zp::T5<E>::with_random_weights(
+        auto model = zp::T5<E, zp::Host, P>::with_random_weights(
             config_of(64), 1, {.micro_batch = 2, .max_source_length = 20, .max_target_length = 9});
+        zp::FlopsProfile profile{model.units().size()};
+        if constexpr (zp::ObservesUnits<P>) model.tape().products().record(&profile);
         zp::Trainer trainer{model, comm, S{}, zp::AdamW{}};
         const std::vector<zp::Seq2SeqBatch> shapes{batch_of(2, 20, 9), batch_of(1, 7, 4),
                                                    batch_of(2, 13, 2)};
@@ -80,6 +85,7 @@ TEST_CASE("once its shape has been seen, a step of a T5 allocates nothing", "[la
     CHECK(allocations_of_steps<zp::Zero<2>, float>() == 0);
     CHECK(allocations_of_steps<zp::Zero<3>, float>() == 0);
     CHECK(allocations_of_steps<zp::Zero<2>, zp::Bf16>() == 0);
+    CHECK(allocations_of_steps<zp::Zero<3>, float, Profiled>() == 0);
 }
 
 TEST_CASE("once its shape has been seen, a run of a T5 in fp16 allocates nothing", "[law]") {

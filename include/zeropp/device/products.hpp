@@ -29,6 +29,16 @@ concept Products = requires(P products, const P view, Transpose t, std::size_t n
     products.use_workspace(memory);
     view.describe(fields);
 };
+
+/// Products that want to know of which unit they are: a tape then says where its run is. Suspended is
+/// what waits for other ranks, until a unit is entered or left.
+template <class P>
+concept ObservesUnits = requires(P products, std::size_t unit, bool backward) {
+    products.begin_run();
+    products.enter_unit(unit, backward);
+    products.leave_unit();
+    products.suspend();
+};
 // clang-format on
 
 }  // namespace zeropp

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <zeropp/core/phase_clock.hpp>
+
 namespace zeropp {
 
 struct StartEvent {
@@ -20,10 +22,14 @@ struct StepEvent {
     std::int64_t step = 0;  ///< the first is 1
     double loss = 0;        ///< mean over ranks and micro-steps
     float lr = 0;
-    double gradient_norm = 0;  ///< before clipping
-    double seconds = 0;        ///< wall time, from the end of the step before
-    std::int64_t tokens = 0;   ///< source and target tokens of all ranks, without padding
-    bool skipped = false;      ///< a gradient was not finite: the weights are as before
+    double gradient_norm = 0;        ///< before clipping
+    double seconds = 0;              ///< wall time, from the end of the step before
+    std::int64_t tokens = 0;         ///< source and target tokens of all ranks, without padding
+    bool skipped = false;            ///< a gradient was not finite: the weights are as before
+    std::int64_t skipped_steps = 0;  ///< so far, this one included
+    std::int64_t samples = 0;        ///< examples of all ranks so far
+    double loss_scale = 0;           ///< of this step's backward pass; 0: without one
+    PhaseTimes phases{};             ///< of the rank that tells; all zero if not measured
 };
 
 /// The mean over all labels of a set of examples.
@@ -33,6 +39,7 @@ struct EvaluationEvent {
     std::int64_t tokens = 0;  ///< labels
     std::int64_t examples = 0;
     double seconds = 0;
+    std::int64_t samples = 0;  ///< examples of all ranks that the steps before have taken
 };
 
 struct EndEvent {

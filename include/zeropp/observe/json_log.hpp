@@ -3,17 +3,12 @@
 /// "evaluation" and "end".
 #pragma once
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 #include <string>
 #include <utility>
 
-#include <zeropp/core/descriptor.hpp>
-#include <zeropp/core/error.hpp>
 #include <zeropp/observe/events.hpp>
 #include <zeropp/observe/json_line.hpp>
+#include <zeropp/observe/log_file.hpp>
 
 namespace zeropp {
 
@@ -21,22 +16,24 @@ namespace zeropp {
 /// way to the disk when `on` returns, so that another program can follow the run.
 class JsonLog final : public Sink {
 public:
-    explicit JsonLog(std::string path) : path_{std::move(path)}, file_{open(path_), &std::fclose} {
-        require(file_ != nullptr, Errc::io, path_, ": ", std::strerror(errno),
-                ", expected a file that can be written");
-    }
+    explicit JsonLog(std::string path) : file_{std::move(path)} {}
 
     void on(const StepEvent& event) override {
-        write(JsonLine{}
-                  .field("event", "step")
-                  .field("step", event.step)
-                  .field("loss", event.loss)
-                  .field("lr", event.lr)
-                  .field("grad_norm", event.gradient_norm)
-                  .field("seconds", event.seconds)
-                  .field("tokens_per_second", tokens_per_second(event))
-                  .field("tokens", event.tokens)
-                  .field("skipped", event.skipped));
+        JsonLine line;
+        line.field("event", "step")
+            .field("step", event.step)
+            .field("loss", event.loss)
+            .field("lr", event.lr)
+            .field("grad_norm", event.gradient_norm)
+            .field("seconds", event.seconds)
+            .field("tokens_per_second", tokens_per_second(event))
+            .field("tokens", event.tokens)
+            .field("skipped", event.skipped);
+        if (event.loss_scale > 0) line.field("loss_scale", event.loss_scale);
+        if (event.phases.total() > 0)
+            for (std::size_t i = 0; i < phase_names.size(); ++i)
+                line.field("ms_" + std::string{phase_names[i]}, 1e3 * event.phases.seconds[i]);
+        write(line);
     }
     void on(const EvaluationEvent& event) override {
         write(JsonLine{}
@@ -60,22 +57,9 @@ public:
     }
 
 private:
-    static std::FILE* open(const std::string& path) {
-        const int named = descriptor_named(path);
-        if (named < 0) return std::fopen(path.c_str(), "w");
-        const int descriptor = duplicate_to_write(named);
-        return descriptor < 0 ? nullptr : ::fdopen(descriptor, "w");
-    }
-    void write(const JsonLine& line) {
-        const std::string text = line.text() + "\n";
-        const bool written = std::fwrite(text.data(), 1, text.size(), file_.get()) == text.size() &&
-                             std::fflush(file_.get()) == 0;
-        require(written, Errc::io, path_, ": ", std::strerror(errno),
-                ", expected to write a line of the log");
-    }
+    void write(const JsonLine& line) { file_.write(line.text() + "\n", "a line of the log"); }
 
-    std::string path_;
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+    LogFile file_;
 };
 
 }  // namespace zeropp

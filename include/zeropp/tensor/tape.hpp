@@ -66,6 +66,7 @@ public:
         entered_ = nullptr;
         spans_ = 0;
         loss_ = {};
+        if constexpr (ObservesUnits<P>) products_.begin_run();
         const std::span<float> memory =
             arena.template take<float>(products_.template workspace<E>());
         products_.use_workspace(memory);
@@ -83,7 +84,11 @@ public:
         entered->outer = entered_;
         entered->span = ++spans_;
         entered->mark = arena_->mark();
-        if (!is_measuring()) entered->values = units_.use(unit);
+        if (!is_measuring()) {
+            suspend();
+            entered->values = units_.use(unit);
+            note_enter(unit, false);
+        }
         entered_ = entered;
         if (records()) record(EnterNode{{}, entered});
     }
@@ -91,7 +96,11 @@ public:
     void leave(std::size_t unit) {
         require(entered_ != nullptr && entered_->unit == unit, Errc::config, "Tape::leave: unit ",
                 unit, " is left, expected the one entered last");
-        if (!is_measuring()) units_.release(unit);
+        if (!is_measuring()) {
+            suspend();
+            units_.release(unit);
+            note_leave();
+        }
         if (records()) record(LeaveNode{{}, entered_});
         entered_ = entered_->outer;
     }
@@ -242,8 +251,10 @@ private:
             tape.arena_->release(entered->mark);
             if (tape.is_measuring()) return;
             tape.fill_unwritten(*entered);
+            tape.suspend();
             tape.units_.ready(entered->unit);
             tape.units_.release(entered->unit);
+            tape.note_leave();
         }
         EnterNode(Node node, Entered* of) : Node{node}, entered{of} {}
     };
@@ -252,11 +263,23 @@ private:
         void run(Tape& tape) {
             tape.entered_ = entered;
             if (tape.is_measuring()) return;
+            tape.suspend();
             entered->values = tape.units_.use(entered->unit);
             entered->gradients = tape.units_.gradient(entered->unit);
+            tape.note_enter(entered->unit, true);
         }
         LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
     };
+
+    void suspend() {
+        if constexpr (ObservesUnits<P>) products_.suspend();
+    }
+    void note_enter(std::size_t unit, bool backward) {
+        if constexpr (ObservesUnits<P>) products_.enter_unit(unit, backward);
+    }
+    void note_leave() {
+        if constexpr (ObservesUnits<P>) products_.leave_unit();
+    }
 
     template <Scalar T>
     void check_outlives(const Value<T>& value) const {

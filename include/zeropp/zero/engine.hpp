@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <zeropp/comm/concepts.hpp>
+#include <zeropp/core/phase_clock.hpp>
 #include <zeropp/core/plan.hpp>
 #include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/schedule.hpp>
@@ -65,14 +66,24 @@ public:
         }
     }
 
-    std::span<const E> use(std::size_t unit) override { return parameters_.use(unit); }
+    std::span<const E> use(std::size_t unit) override {
+        const PhaseClock::Scope waiting{phases_, Phase::gather};
+        return parameters_.use(unit);
+    }
     void release(std::size_t unit) override { parameters_.release(unit); }
     std::span<E> gradient(std::size_t unit) override {
-        if (!backward_) parameters_.begin_backward();
+        if (!backward_) {
+            parameters_.begin_backward();
+            phases_.enter(Phase::backward);
+        }
         backward_ = true;
+        const PhaseClock::Scope waiting{phases_, Phase::reduction};
         return gradients_.acquire(unit);
     }
-    void ready(std::size_t unit) override { gradients_.ready(unit); }
+    void ready(std::size_t unit) override {
+        const PhaseClock::Scope waiting{phases_, Phase::reduction};
+        gradients_.ready(unit);
+    }
 
     /// As `WeightAccess` has it.
     template <class Read>
@@ -82,6 +93,7 @@ public:
 
     /// After a micro-step that has failed the step begins anew, with its first micro-step.
     void begin_micro_step() {
+        phases_.enter(Phase::forward);
         if (open_) {
             settle();
             gradients_.abandon();
@@ -99,6 +111,7 @@ public:
 
     /// Collective after the last micro-step of a step; local before.
     Step end_micro_step(Loss loss) {
+        phases_.enter(Phase::reduction);
         gradients_.finish_micro_step();
         parameters_.end_pass();
         loss_ += loss.mean() / how_.micro_steps;
@@ -109,6 +122,7 @@ public:
             micro_ = 0;
         }
         open_ = false;
+        phases_.enter(Phase::other);
         return step;
     }
 
@@ -146,6 +160,8 @@ public:
         parameters_.settle();
     }
 
+    /// Where the time of steps goes; stopped until it is started.
+    PhaseClock& phases() noexcept { return phases_; }
     const MemoryPlan& plan() const noexcept { return plan_; }
     const Layout& layout() const noexcept { return layout_; }
     const std::vector<Unit>& units() const noexcept { return units_; }
@@ -220,6 +236,7 @@ private:
         mine[buckets] = local_loss;
         mine[buckets + 1] = static_cast<double>(local_tokens);
         exchange_(StatePlan::step_doubles(layout_));
+        phases_.enter(Phase::update);
 
         Step step{.index = index_, .loss_scale = scaler_.scale()};
         double squares = 0, loss = 0, tokens = 0;
@@ -360,6 +377,7 @@ private:
     GradientStore<E, S, C, D> gradients_;
     OptimizerState<E, D> state_;
     Exchange<C, D> exchange_;
+    PhaseClock phases_;
     std::int64_t index_ = 0, skipped_ = 0;
     int skipped_in_a_row_ = 0, micro_ = 0;
     bool open_ = false;  ///< a micro-step has begun and not ended

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Run as 1 to 4 processes; every process asserts on its own findings.
+#include <zeropp/comm/logged.hpp>
 #include <zeropp/comm/mpi.hpp>
 #include <zeropp/comm/thread.hpp>
 #include <zeropp/trainer.hpp>
@@ -18,6 +19,12 @@ TEST_CASE("MPI ranks obey the laws", "[law]") {
     MPI_Finalized(&finalized);
     CHECK(still == 1);
     CHECK(finalized == 0);  // the caller initialised MPI, and keeps it
+}
+
+TEST_CASE("MPI ranks with a log obey the laws", "[law]") {
+    const auto log = std::make_shared<CommLog>();
+    CHECK(laws::check_communicator(LoggedComm{MpiComm{}, log}) == "");
+    CHECK(!log->records(CommVerb::reduce_scatter).empty());
 }
 
 TEST_CASE("workspace that is lent, short or absent leaves the same bits") {
