@@ -20,7 +20,6 @@
 #include <zeropp/io/training_plan.hpp>
 #include <zeropp/model/t5_activations.hpp>
 #include <zeropp/model/t5_layout.hpp>
-#include <zeropp/optim/named.hpp>
 
 #include "../command_line.hpp"
 
@@ -32,7 +31,7 @@ struct Options {
     std::string model, communicator = "thread";
     std::size_t world = 0, nodes = 1, source_length = 512, target_length = 128;
     std::optional<std::int64_t> micro_batch, accumulation;
-    std::optional<std::string> optimizer, deepspeed, svg, device_memory;
+    std::optional<std::string> optimizer, optimizer_states, deepspeed, svg, device_memory;
     std::optional<float> dropout;
     bool json = false;
 };
@@ -69,7 +68,11 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option("--device-memory", options.device_memory,
                    "of a rank, such as 16GiB: what micro-batch fits")
         ->check(a_byte_size());
-    app.add_option("--optimizer", options.optimizer, zp::optimizer_names() + " (adamw)");
+    app.add_option("--optimizer", options.optimizer,
+                   "AdamW, Adam, Lamb, Lion, Adagrad, SGD or Adafactor (AdamW)");
+    app.add_option("--optimizer-states", options.optimizer_states,
+                   "how moments are kept: fp32, bf16 or 8bit (fp32)")
+        ->check(one_of({"fp32", "bf16", "8bit"}));
     app.add_option("--comm", options.communicator, "thread or mpi")
         ->check(one_of({"thread", "mpi"}));
     app.add_option("--deepspeed", options.deepspeed,
@@ -104,12 +107,10 @@ zp::PlanReport plan(const Options& options) {
         zp::merge(file.train_micro_batch_size_per_gpu, *options.micro_batch, "--micro-batch");
     if (options.accumulation)
         zp::merge(file.gradient_accumulation_steps, *options.accumulation, "--accumulation");
-    const zp::NamedSlots* optimizer = &zp::optimizer_named(file.optimizer.type.value_or("adamw"));
-    if (options.optimizer) {
-        if (file.optimizer.type.given()) file.optimizer.type.value = optimizer->name;
-        optimizer = &zp::optimizer_named(*options.optimizer);
-        zp::merge(file.optimizer.type, std::string{optimizer->name}, "--optimizer");
-    }
+    if (options.optimizer)
+        zp::merge(file.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
+    if (options.optimizer_states)
+        zp::merge(file.zeropp.optimizer_states, *options.optimizer_states, "--optimizer-states");
     if (!file.train_batch_size.given() && !file.train_micro_batch_size_per_gpu.given())
         file.train_micro_batch_size_per_gpu = {8, "zeropp-plan"};
     const zp::BatchSizes sizes = zp::batch_sizes(file, static_cast<int>(options.world));
@@ -117,7 +118,7 @@ zp::PlanReport plan(const Options& options) {
     zp::PlanReport report;
     report.model = model_name(options.model);
     report.communicator = options.communicator;
-    report.optimizer = optimizer->name;
+    report.optimizer = file.optimizer.type.value_or("AdamW");
     report.source_length = options.source_length;
     report.target_length = options.target_length;
 
@@ -125,7 +126,10 @@ zp::PlanReport plan(const Options& options) {
     zp::PlanSetup& setup = request.setup;
     setup.units = zp::T5Layout{model}.units();
     setup.ranks = options.world;
-    setup.slots.assign(optimizer->slots.begin(), optimizer->slots.end());
+    setup.optimizer = zp::optimizer_of(file);
+    setup.options.get<zp::OptimizerStates>() = zp::optimizer_states_of(file);
+    if (zp::gradients_of(file).type == zp::DType::fp32)  // for all precisions alike
+        setup.options.get<zp::Gradients>().type = zp::DType::fp32;
     setup.options.get<zp::Accumulation>().steps = static_cast<int>(sizes.accumulation);
     setup.options.get<zp::Buckets>() = zp::buckets_of(file);
     if (options.communicator == "mpi") setup.workspace = zp::MpiComm::workspace_bytes;

@@ -111,23 +111,47 @@ void add_train(CLI::App& app, TrainOptions& options) {
         ->type_name("N")
         ->check(within<std::int64_t>(0, 3));
     command
-        .add_option("--dtype", options.dtype,
-                    "fp32, bf16, or auto: bf16 where this CPU multiplies it natively, else fp32 "
-                    "[fp32, or as the ds_config.json says]")
+        .add_option(
+            "--dtype", options.dtype,
+            "fp32, bf16, fp16 with a scaled loss, or auto: bf16 where this CPU multiplies it "
+            "natively, else fp32 [fp32, or as the ds_config.json says]")
         ->type_name("NAME")
-        ->check(one_of({"fp32", "bf16", "auto"}));
-    command.add_option("--lr", options.lr, "learning rate [1e-3]")->type_name("X")->check(a_rate);
-    command.add_option("--weight-decay", options.weight_decay, "of AdamW [0]")
+        ->check(one_of({"fp32", "bf16", "fp16", "auto"}));
+    command.add_flag("--lenient", options.lenient,
+                     "warn of what the ds_config.json asks for in vain, instead of refusing it");
+    command
+        .add_option("--optimizer", options.optimizer,
+                    "AdamW, Adam, Lamb, Lion, Adagrad, SGD or Adafactor [AdamW]")
+        ->type_name("NAME")
+        ->check(a_text());
+    command
+        .add_option("--optimizer-states", options.optimizer_states,
+                    "how moments are kept: fp32, bf16 or 8bit [fp32]")
+        ->type_name("NAME")
+        ->check(one_of({"fp32", "bf16", "8bit"}));
+    command.add_option("--momentum", options.momentum, "of SGD [0]")
+        ->type_name("X")
+        ->check(within(0.0, 0.999999));
+    command.add_option("--clip", options.clip, "greatest norm of the gradients; 0: any [1]")
         ->type_name("X")
         ->check(a_rate);
-    command.add_option("--lr-schedule", options.lr_schedule, "constant, or linear or cosine to 0")
+    command.add_option("--loss-scale", options.loss_scale, "of fp16, fixed; 0: dynamic [dynamic]")
+        ->type_name("X")
+        ->check(within<double>(0, 3e38));
+    command.add_option("--lr", options.lr, "learning rate [1e-3]")->type_name("X")->check(a_rate);
+    command.add_option("--weight-decay", options.weight_decay, "of the optimizer [0]")
+        ->type_name("X")
+        ->check(a_rate);
+    command.add_flag("--no-decay-on-norms", options.no_decay_on_norms,
+                     "no weight decay on norms and biases");
+    command
+        .add_option("--schedule", options.schedule,
+                    "constant; linear or cosine to 0; inverse_sqrt; polynomial [constant]")
         ->type_name("NAME")
-        ->check(one_of({"constant", "linear", "cosine"}))
-        ->capture_default_str();
-    command.add_option("--warmup-steps", options.warmup_steps, "from 0 to the learning rate")
+        ->check(one_of({"constant", "linear", "cosine", "inverse_sqrt", "polynomial"}));
+    command.add_option("--warmup-steps", options.warmup_steps, "from 0 to the learning rate [0]")
         ->type_name("N")
-        ->check(within<std::int64_t>(0, 1'000'000'000))
-        ->capture_default_str();
+        ->check(within<std::int64_t>(0, 1'000'000'000));
     auto* steps = command.add_option("--steps", options.steps, "optimizer steps")
                       ->type_name("N")
                       ->check(within<std::int64_t>(1, 1'000'000'000));

@@ -21,15 +21,18 @@ struct InitOptions {
 struct TrainOptions {
     std::string model, train, output;
     std::optional<std::string> validation, deepspeed, log_jsonl;
-    std::optional<std::string> dtype;  ///< "fp32", "bf16" or "auto"
+    std::optional<std::string> dtype;  ///< "fp32", "bf16", "fp16" or "auto"
+    std::optional<std::string> optimizer, schedule;
+    std::optional<std::string> optimizer_states;  ///< "fp32", "bf16" or "8bit"
     std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
-    std::optional<double> lr, weight_decay, dropout;
-    std::int64_t warmup_steps = 0;
+    std::optional<double> lr, weight_decay, momentum, clip, loss_scale, dropout;
+    std::optional<std::int64_t> warmup_steps;
     std::optional<int> ranks;
-    std::string objective = "seq2seq", comm = "thread", lr_schedule = "constant";
+    std::string objective = "seq2seq", comm = "thread";
     TextOptions text;
     std::uint64_t seed = 42;
-    bool no_shuffle = false, quiet = false;
+    bool no_shuffle = false, quiet = false, lenient = false;
+    bool no_decay_on_norms = false;
 };
 
 struct EvalOptions {

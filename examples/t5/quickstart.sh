@@ -136,7 +136,7 @@ JSON
     "$t5" train --model "$model" --train "$work/text/train.jsonl" --output "$out/$stage" \
         --validation "$work/text/evaluated.jsonl" --deepspeed "$out/$stage.ds_config.json" --ranks "$ranks" \
         --dtype auto \
-        --steps "$steps" --lr-schedule cosine --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
+        --steps "$steps" --schedule cosine --warmup-steps 100 --log-jsonl "$out/$stage.jsonl" \
         "$@" || status=$?
     if [ $status -eq 130 ]; then
         echo "stopped: the model so far is in $out/$stage; run $0 again to go on from it"

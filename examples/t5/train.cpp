@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <type_traits>
 
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/error.hpp>
@@ -13,6 +14,7 @@
 #include <zeropp/device/onednn.hpp>
 #include <zeropp/io/dispatch.hpp>
 #include <zeropp/optim/schedule.hpp>
+#include <zeropp/zero/options.hpp>
 
 #include "model_directory.hpp"
 #include "output.hpp"
@@ -28,19 +30,36 @@ namespace {
 zp::Config settings(const TrainOptions& options) {
     zp::Config config;
     if (options.deepspeed) config = zp::read_config(*options.deepspeed);
-    zp::require_supported(config);
+    if (!options.lenient) zp::require_supported(config);
     const auto merge = [](auto& setting, const auto& flag, const char* name) {
         if (flag) zp::merge(setting, *flag, name);
     };
     merge(config.zero_optimization.stage, options.zero, "--zero");
+    if (options.optimizer)
+        zp::merge(config.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
     merge(config.optimizer.lr, options.lr, "--lr");
     merge(config.optimizer.weight_decay, options.weight_decay, "--weight-decay");
+    merge(config.optimizer.momentum, options.momentum, "--momentum");
+    merge(config.gradient_clipping, options.clip, "--clip");
+    merge(config.fp16.loss_scale, options.loss_scale, "--loss-scale");
     merge(config.train_micro_batch_size_per_gpu, options.batch_size, "--batch-size");
     merge(config.gradient_accumulation_steps, options.accumulation, "--accumulation");
     merge(config.steps_per_print, options.steps_per_print, "--steps-per-print");
-    if (options.dtype && options.dtype != "auto")
-        zp::merge(config.bf16, *options.dtype == "bf16", "--dtype " + *options.dtype);
-    if (!config.train_batch_size.given() && !config.train_micro_batch_size_per_gpu.given())
+    merge(config.zeropp.optimizer_states, options.optimizer_states, "--optimizer-states");
+    if (options.no_decay_on_norms)
+        zp::merge(config.zeropp.no_decay_on_norms, true, "--no-decay-on-norms");
+    if (options.dtype && options.dtype != "auto") {
+        const std::string flag = "--dtype " + *options.dtype;
+        zp::merge(config.bf16, *options.dtype == "bf16", flag);
+        zp::merge(config.fp16.enabled, *options.dtype == "fp16", flag);
+    }
+    zp::require(!config.scheduler.type.given() || (!options.schedule && !options.warmup_steps),
+                zp::Errc::config, config.scheduler.type.origin, " is ",
+                config.scheduler.type.value_or(""), ", expected none beside ",
+                options.schedule ? "--schedule" : "--warmup-steps", "; give one of the two");
+    const bool elastic = config.elasticity.enabled.value_or(false);
+    if (!elastic && !config.train_batch_size.given() &&
+        !config.train_micro_batch_size_per_gpu.given())
         config.train_micro_batch_size_per_gpu = {8, "the default batch size"};
     if (!options.deepspeed && !config.zero_optimization.stage.given())
         config.zero_optimization.stage = {2, "the default stage"};
@@ -49,9 +68,12 @@ zp::Config settings(const TrainOptions& options) {
 
 /// Decides the precision where nobody did, and says why.
 std::string decide_precision(zp::Config& config, const TrainOptions& options) {
-    if (config.bf16.given())
-        return (*config.bf16.value ? "bf16" : "fp32") + std::string{" as "} + config.bf16.origin +
-               " says";
+    for (const auto* given : {&config.fp16.enabled, &config.bf16})
+        if (given->value_or(false))
+            return std::string{zp::name_of(zp::precision_of(config))} + " as " + given->origin +
+                   " says";
+    for (const auto* given : {&config.bf16, &config.fp16.enabled})
+        if (given->given() && options.dtype != "auto") return "fp32 as " + given->origin + " says";
     if (options.dtype == "auto") {
         const bool native = zp::OneDnn{}.bf16_products_are_native();
         config.bf16 = {native, "--dtype auto"};
@@ -60,8 +82,45 @@ std::string decide_precision(zp::Config& config, const TrainOptions& options) {
     }
     config.bf16 = {false, "the default precision"};
     if (options.deepspeed)  // as in DeepSpeed
-        return "fp32 as " + *options.deepspeed + " without a bf16 block says";
+        return "fp32 as " + *options.deepspeed + " without a bf16 or fp16 block says";
     return "fp32; bf16 with --dtype bf16";
+}
+
+/// What "auto" of a schedule leaves to the program.
+void decide_schedule(zp::Config& config, std::int64_t steps) {
+    auto& scheduler = config.scheduler;
+    const auto decide = [](auto& setting, std::int64_t value, const char* who) {
+        if (setting.automatic && !setting.given()) setting = {value, who};
+    };
+    decide(scheduler.total_num_steps, steps, "--steps");
+    decide(scheduler.warmup_num_steps, std::max<std::int64_t>(1, steps / 10), "a tenth of --steps");
+}
+
+ObserveOptions observed(const zp::Config& config) {
+    ObserveOptions observe;
+    observe.wall_clock_breakdown = config.wall_clock_breakdown.value_or(false);
+    observe.memory_breakdown = config.memory_breakdown.value_or(false);
+    observe.dump_state = config.dump_state.value_or(false);
+    const auto monitor = [](const zp::Config::Monitor& given, auto& options) {
+        options.enabled = given.enabled.value_or(false);
+        options.output_path = given.output_path.value_or(options.output_path);
+        options.job_name = given.job_name.value_or(options.job_name);
+    };
+    monitor(config.csv_monitor, observe.csv_monitor);
+    monitor(config.tensorboard, observe.tensorboard);
+    const auto& flops = config.flops_profiler;
+    observe.flops_profiler = {.enabled = flops.enabled.value_or(false),
+                              .profile_step = flops.profile_step.value_or(1),
+                              .module_depth = flops.module_depth.value_or(-1),
+                              .top_modules = flops.top_modules.value_or(1),
+                              .detailed = flops.detailed.value_or(true),
+                              .output_file = flops.output_file.value};
+    const auto& comms = config.comms_logger;
+    observe.comms_logger = {.enabled = comms.enabled.value_or(false),
+                            .prof_all = comms.prof_all.value_or(true),
+                            .prof_ops = comms.prof_ops,
+                            .verbose = comms.verbose.value_or(false)};
+    return observe;
 }
 
 void require_texts(const zp::Seq2SeqDataset& texts, const std::string& file) {
@@ -96,8 +155,12 @@ void require_writable_monitors(const ObserveOptions& observe) {
 }
 
 /// Reads and checks everything that training needs.
-TrainRun prepare(const TrainOptions& options, int ranks) {
+TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
     TrainRun run{.options = options, .config = settings(options), .ranks = ranks};
+    if (speaks)
+        for (const std::string& sentence : zp::unsupported_sentences(run.config))
+            std::fprintf(stderr, "zeropp: warning: %s\n", sentence.c_str());
+    run.observe = observed(run.config);
     run.precision = decide_precision(run.config, options);
     run.sizes = zp::batch_sizes(run.config, ranks);
     require_writable_folder(options.output, "--output");
@@ -130,6 +193,13 @@ TrainRun prepare(const TrainOptions& options, int ranks) {
     }
     run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
     run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
+    decide_schedule(run.config, run.steps);
+    zp::with_policies(run.config, ranks, run.schedule(), [](const auto&... policies) {
+        const auto check = [](const auto& policy) {
+            if constexpr (zp::ChecksItself<std::remove_cvref_t<decltype(policy)>>) policy.check();
+        };
+        (check(policies), ...);
+    });
     return run;
 }
 
@@ -157,7 +227,7 @@ bool train_on_mpi(const TrainOptions& options) {
         zp::require(options.ranks.value_or(comm.size()) == comm.size(), zp::Errc::config,
                     "command line: --ranks is ", options.ranks.value_or(0), ", expected ",
                     comm.size(), " as mpirun says; leave --ranks out with --comm mpi");
-        const TrainRun run = prepare(options, comm.size());
+        const TrainRun run = prepare(options, comm.size(), comm.rank() == 0);
         stopped = train(run, comm);
     });
     return stopped;
@@ -168,7 +238,7 @@ bool train_on_threads(const TrainOptions& options) {
     zp::require(launched.world_size == 1, zp::Errc::config, "command line: ", launched.world_size,
                 " processes were started (", launched.source,
                 "), expected --comm mpi, or one process for thread ranks");
-    TrainRun run = prepare(options, options.ranks.value_or(1));
+    TrainRun run = prepare(options, options.ranks.value_or(1), true);
     run.ranks_share_process = true;
     bool stopped = false;
     zp::export_environment({.world_size = run.ranks});
@@ -208,9 +278,15 @@ std::unique_ptr<zp::Loader> TrainRun::loader(int rank) const {
 }
 
 zp::AnySchedule TrainRun::schedule() const {
-    const std::int64_t warmup = options.warmup_steps;
-    if (options.lr_schedule == "linear") return zp::WarmupLinear{.warmup = warmup, .total = steps};
-    if (options.lr_schedule == "cosine") return zp::WarmupCosine{.warmup = warmup, .total = steps};
+    if (config.scheduler.type.given()) return zp::schedule_of(config);
+    const std::int64_t warmup = options.warmup_steps.value_or(0);
+    const std::string name = options.schedule.value_or("constant");
+    if (name == "linear") return zp::WarmupLinear{.warmup = warmup, .total = steps};
+    if (name == "cosine") return zp::WarmupCosine{.warmup = warmup, .total = steps};
+    if (name == "polynomial") return zp::Polynomial{.warmup = warmup, .total = steps};
+    if (name == "inverse_sqrt")
+        return options.warmup_steps ? zp::InverseSquareRoot{.warmup = warmup, .rise = true}
+                                    : zp::InverseSquareRoot{};
     return zp::Constant{.warmup = warmup};
 }
 
@@ -219,16 +295,13 @@ zp::Fingerprint TrainRun::fingerprint() const {
     const auto add = [&](const char* name, const auto& value) {
         fields.add(name, zp::detail::setting_text(value));
     };
-    add("precision", zp::name_of(config.bf16.value_or(false) ? zp::DType::bf16 : zp::DType::fp32));
+    add("precision", zp::name_of(zp::precision_of(config)));
     add("stage", config.zero_optimization.stage.value_or(0));
-    add("optimizer", config.optimizer.type.value_or("AdamW"));
-    zp::with_optimizer(config, [&](const auto& optimizer) {
-        add("optimizer.params.lr", optimizer.lr);
-        add("optimizer.params.betas[0]", optimizer.beta1);
-        add("optimizer.params.betas[1]", optimizer.beta2);
-        add("optimizer.params.eps", optimizer.eps);
-        add("optimizer.params.weight_decay", optimizer.weight_decay);
-    });
+    for (const zp::ConfigEntry& key : config.keys) fields.add(key.path, key.value);
+    add("--optimizer", config.optimizer.type.value_or("AdamW"));
+    add("--lr", config.optimizer.lr.value_or(-1));
+    add("--weight-decay", config.optimizer.weight_decay.value_or(-1));
+    add("--momentum", config.optimizer.momentum.value_or(-1));
     add("train_micro_batch_size_per_gpu", sizes.micro);
     add("gradient_accumulation_steps", sizes.accumulation);
     add("--steps", steps);

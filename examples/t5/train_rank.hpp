@@ -45,6 +45,7 @@ template <class Trainer, class Comm>
 class TrainLoop {
     using Clock = std::chrono::steady_clock;
     using Element = typename Trainer::Element;
+    static constexpr bool is_fp16 = std::same_as<Element, zeropp::Half>;
 
 public:
     /// Borrows all three. `log`: of the steps' communication, on rank 0; it outlives the trainer.
@@ -185,6 +186,7 @@ private:
                                .skipped = step.skipped,
                                .skipped_steps = skipped_,
                                .samples = samples_of(step_index + 1),
+                               .loss_scale = is_fp16 ? double(step.loss_scale) : 0.0,
                                .phases = phases});
         end_profile(step_index, seconds);
         return all.stop != 0;
@@ -343,8 +345,8 @@ bool train_rank(const TrainRun& run, Comm& comm) {
     std::shared_ptr<zeropp::CommLog> log;
     if (comm.rank() == 0 && run.observe.comms_logger.enabled)
         log = std::make_shared<zeropp::CommLog>(run.observe.comms_logger, stdout);
-    return zeropp::with_policies(run.config, comm.size(), [&](auto... policies) {
-        zeropp::Trainer trainer{model, comm, run.schedule(), policies...};
+    return zeropp::with_policies(run.config, comm.size(), run.schedule(), [&](auto... policies) {
+        zeropp::Trainer trainer{model, comm, policies...};
         TrainLoop loop{run, trainer, comm, log};
         const bool stopped = loop();
         zeropp::save_pretrained(trainer, options.output);

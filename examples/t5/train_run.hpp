@@ -37,7 +37,7 @@ struct TrainRun {
     TrainOptions options;
     zeropp::Config config;  ///< the file's settings and the flags', without contradiction
     ObserveOptions observe{};
-    std::string precision{};  ///< "bf16" or "fp32", and why
+    std::string precision{};  ///< "bf16", "fp16" or "fp32", and why
     int ranks = 1;
     zeropp::BatchSizes sizes{};
     std::int64_t steps = 0, steps_per_epoch = 0;
@@ -66,3 +66,5 @@ extern template bool train_rank<float>(const TrainRun&, ThreadRank&);
 extern template bool train_rank<float>(const TrainRun&, MpiRank&);
 extern template bool train_rank<zeropp::Bf16>(const TrainRun&, ThreadRank&);
 extern template bool train_rank<zeropp::Bf16>(const TrainRun&, MpiRank&);
+extern template bool train_rank<zeropp::Half>(const TrainRun&, ThreadRank&);
+extern template bool train_rank<zeropp::Half>(const TrainRun&, MpiRank&);

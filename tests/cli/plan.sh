@@ -28,15 +28,15 @@ mv config.json t5-small
 works "$plan" --model ./t5-small/ --world 2 --json  # no weights are there
 same "a directory and the name of its model" preset.json out.txt
 works "$plan" --model t5-small/config.json --world 2
-has out.txt '^config.json, 60506624 parameters, on 2 thread ranks; adamw; micro-batch 8 of 512 source and 128 target tokens$'
+has out.txt '^config.json, 60506624 parameters, on 2 thread ranks; AdamW; micro-batch 8 of 512 source and 128 target tokens$'
 
 # ---- what a DeepSpeed file says
 echo '{"train_batch_size": 48, "gradient_accumulation_steps": 4, "optimizer": {"type": "AdamW"}, "zero_optimization": {"stage": 2}}' >ds.json
 works "$plan" --model t5-small --world 4 --deepspeed ds.json --optimizer ADAMW
 has out.txt '^MiB of a rank, fp32 +stage 0 +stage 1 +\*stage 2 +stage 3$'
 has out.txt '^\*: what ds\.json says$'
-has out.txt '^t5-small, .* on 4 thread ranks; adamw; micro-batch 3 of 512 source and 128 target tokens, 4 micro-steps a step$'
-refuses 1 "zeropp: ds.json: optimizer.type is adamw, expected --optimizer's sgd; give one of the two, or the same value" \
+has out.txt '^t5-small, .* on 4 thread ranks; AdamW; micro-batch 3 of 512 source and 128 target tokens, 4 micro-steps a step$'
+refuses 1 "zeropp: ds.json: optimizer.type is AdamW, expected --optimizer's SGD; give one of the two, or the same value" \
     "$plan" --model t5-small --world 4 --deepspeed ds.json --optimizer sgd
 refuses 1 "zeropp: ds.json: gradient_accumulation_steps is 4, expected --accumulation's 2; give one of the two, or the same value" \
     "$plan" --model t5-small --world 4 --deepspeed ds.json --accumulation 2
@@ -83,7 +83,7 @@ refuses 2 "zeropp: command line: --device-memory: '16G' is given, expected a num
     "$plan" --model t5-small --world 1 --device-memory 16G
 refuses 1 "zeropp: model 't5-tiny' is unknown, expected one of t5-small, t5-base, t5-large, t5-3b, t5-11b, t5-v1_1-small, t5-v1_1-base, t5-v1_1-large, t5-v1_1-xl, t5-v1_1-xxl, flan-t5-small, flan-t5-base, flan-t5-large, flan-t5-xl, flan-t5-xxl, or a config.json" \
     "$plan" --model t5-tiny --world 2
-refuses 1 "zeropp: optimizer 'lyon' is unknown, expected adamw, adam, sgd, momentum_sgd, lion or adagrad" \
+refuses 1 "zeropp: optimizer 'lyon' is unknown, expected Adam, AdamW, Lamb, Lion, Adagrad, SGD or Adafactor" \
     "$plan" --model t5-small --world 2 --optimizer lyon
 refuses 1 "zeropp: --world is 6, expected a multiple of the 4 of --nodes" \
     "$plan" --model t5-small --world 6 --nodes 4

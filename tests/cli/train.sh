@@ -56,7 +56,7 @@ field a.jsonl step loss >a.txt
 same "loss of step 1 and of the first eight" one.txt a.txt
 
 # The learning rate rises over the first steps, and falls to nothing after the last.
-works "$t5" train "${common[@]}" --output rates --quiet --log-jsonl rates.jsonl --lr-schedule linear --warmup-steps 2
+works "$t5" train "${common[@]}" --output rates --quiet --log-jsonl rates.jsonl --schedule linear --warmup-steps 2
 [ "$(field rates.jsonl step lr | awk '{ printf "%.4f ", $1 }')" = "0.0050 0.0100 0.0080 0.0060 0.0040 0.0020 " ] ||
     complain "learning rates: $(field rates.jsonl step lr)"
 

@@ -32,9 +32,9 @@ public:
     void record(FlopsProfile* profile) noexcept { profile_ = profile; }
     const P& unprofiled() const noexcept { return products_; }
 
-    template <class E>
+    template <class A, class B, class C>
     void gemm(Transpose ta, Transpose tb, std::size_t m, std::size_t n, std::size_t k, float alpha,
-              const E* a, std::size_t lda, const E* b, std::size_t ldb, float beta, E* c,
+              const A* a, std::size_t lda, const B* b, std::size_t ldb, float beta, C* c,
               std::size_t ldc) {
         if (profile_ == nullptr)
             return products_.gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);

@@ -67,6 +67,11 @@ struct Config {
         Setting<bool> enabled, prof_all, verbose;
         std::vector<std::string> prof_ops;
     };
+    /// What DeepSpeed has no key for.
+    struct Own {
+        Setting<std::string> optimizer_states;
+        Setting<bool> no_decay_on_norms, recompute;
+    };
     struct Checkpointing {
         Setting<bool> partition_activations, cpu_checkpointing;
         Setting<std::int64_t> number_checkpoints;
@@ -87,6 +92,7 @@ struct Config {
     FlopsProfiler flops_profiler;
     CommsLogger comms_logger;
     Checkpointing activation_checkpointing;
+    Own zeropp;
 
     std::string name;               ///< of the file, in messages
     std::vector<ConfigEntry> keys;  ///< every key of the file and what becomes of it
@@ -227,6 +233,9 @@ inline Config parse_config(std::string_view text, const std::string& name) {
     ZEROPP_TAKE(comms_logger, prof_all);
     ZEROPP_TAKE(comms_logger, prof_ops);
     ZEROPP_TAKE(comms_logger, verbose);
+    ZEROPP_TAKE(zeropp, optimizer_states);
+    ZEROPP_TAKE(zeropp, no_decay_on_norms);
+    ZEROPP_TAKE(zeropp, recompute);
     ZEROPP_TAKE(activation_checkpointing, partition_activations);
     ZEROPP_TAKE(activation_checkpointing, cpu_checkpointing);
     ZEROPP_TAKE(activation_checkpointing, number_checkpoints);

@@ -105,32 +105,45 @@ inline Gradients gradients_of(const Config& config) {
     return {type_of(*config.grad_accum_dtype.value)};
 }
 
-/// Moments in bf16 where the file asks for them.
+/// Moments in fewer bits where the file asks for them.
 inline OptimizerStates optimizer_states_of(const Config& config) {
-    const bool bf16_moments = config.bf16_optimizer_states.value_or(false) ||
+    const std::string own = config.zeropp.optimizer_states.value_or("");
+    if (own == "8bit") return {SlotFormat::block8};
+    const bool bf16_moments = own == "bf16" || config.bf16_optimizer_states.value_or(false) ||
                               !config.optimizer.fp32_optimizer_states.value_or(true);
-    return {bf16_moments ? SlotFormat::bfloat16 : SlotFormat::float32};
+    return {bf16_moments && own != "fp32" ? SlotFormat::bfloat16 : SlotFormat::float32};
 }
 
 /// Whether blocks are computed again in backward.
 inline bool recompute_of(const Config& config) {
     const auto& how = config.activation_checkpointing;
-    return how.partition_activations.value_or(false) || how.cpu_checkpointing.value_or(false) ||
-           how.number_checkpoints.given();
+    return config.zeropp.recompute.value_or(false) || how.partition_activations.value_or(false) ||
+           how.cpu_checkpointing.value_or(false) || how.number_checkpoints.given();
+}
+
+inline ParameterGroups groups_of(const Config& config) {
+    if (!config.zeropp.no_decay_on_norms.value_or(false)) return {};
+    return no_decay_on_norms();
 }
 
 /// Calls fn(stage, optimizer, schedule, clipping, accumulation, buckets, gradients, loss scale,
-/// optimizer states): the trainer's policies but the precision, which is the model's.
+/// optimizer states, groups): the trainer's policies but the precision, which is the model's.
 template <class Fn>
-decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
+decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule& schedule,
+                             Fn&& fn) {
     const BatchSizes sizes = batch_sizes(config, ranks);
     const ClipNorm clip{static_cast<float>(config.gradient_clipping.value_or(1.0))};
     const Accumulation accumulation{.steps = static_cast<int>(sizes.accumulation)};
     return with_stage(config, [&](auto stage) -> decltype(auto) {
-        return fn(stage, optimizer_of(config), schedule_of(config), clip, accumulation,
-                  buckets_of(config), gradients_of(config), loss_scale_of(config),
-                  optimizer_states_of(config));
+        return fn(stage, optimizer_of(config), schedule, clip, accumulation, buckets_of(config),
+                  gradients_of(config), loss_scale_of(config), optimizer_states_of(config),
+                  groups_of(config));
     });
+}
+/// With the file's schedule.
+template <class Fn>
+decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
+    return with_policies(config, ranks, schedule_of(config), std::forward<Fn>(fn));
 }
 
 /// Calls fn(precision, policies...). What zeropp does not do is refused.

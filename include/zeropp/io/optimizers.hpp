@@ -4,6 +4,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 #include <zeropp/io/config.hpp>
 #include <zeropp/optim/adafactor.hpp>
@@ -15,6 +16,17 @@
 #include <zeropp/optim/sgd.hpp>
 
 namespace zeropp {
+
+/// The types of optimizers, as DeepSpeed spells them.
+inline constexpr std::string_view optimizer_types = "Adam|AdamW|Lamb|Lion|Adagrad|SGD|Adafactor";
+
+/// A type in any case, as `optimizer_types` spell it.
+inline std::string optimizer_type(std::string_view name) {
+    const std::string_view type = detail::word_in(optimizer_types, name);
+    require(!type.empty(), Errc::config, "optimizer '", name,
+            "' is unknown, expected Adam, AdamW, Lamb, Lion, Adagrad, SGD or Adafactor");
+    return std::string{type};
+}
 
 namespace detail {
 

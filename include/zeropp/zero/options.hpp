@@ -100,6 +100,14 @@ struct ParameterGroups {
     }
 };
 
+/// A group without weight decay: of norms and biases, by their names.
+inline ParameterGroups no_decay_on_norms() {
+    const auto matches = [](std::string_view name) {
+        return name.find("norm") != name.npos || name.find("bias") != name.npos;
+    };
+    return {{{.matches = matches, .weight_decay = 0.0f}}};
+}
+
 /// Upper bound of the elements that small units share a bucket up to.
 struct Buckets {
     std::size_t elements = std::size_t{1} << 20;

@@ -13,6 +13,11 @@ inline constexpr std::string_view monitors = "use csv_monitor, tensorboard or --
 
 // clang-format off
 inline constexpr std::array features{
+    block("zeropp"),  // our own; DeepSpeed reads no unknown key of the top level
+    choice("zeropp.optimizer_states", "\"fp32\"", "fp32|bf16|8bit", honoured, "how moments are kept"),
+    flag("zeropp.no_decay_on_norms", "false", honoured, "no weight decay on norms and biases"),
+    flag("zeropp.recompute", "false", honoured, "blocks are computed again in backward"),
+
     block("activation_checkpointing"),
     flag("activation_checkpointing.partition_activations", "false", honoured, "true: blocks are computed again in backward"),
     flag("activation_checkpointing.cpu_checkpointing", "false", honoured, "true: blocks are computed again in backward"),
