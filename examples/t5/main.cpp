@@ -60,9 +60,9 @@ void add_prediction(CLI::App& command, Options& options) {
         ->type_name("N")
         ->check(a_batch)
         ->capture_default_str();
-    command.add_option("--dtype", options.dtype, "fp32 or bf16")
+    command.add_option("--dtype", options.dtype, "fp32, bf16 or fp16")
         ->type_name("NAME")
-        ->check(one_of({"fp32", "bf16"}))
+        ->check(one_of({"fp32", "bf16", "fp16"}))
         ->capture_default_str();
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file The predictor in both precisions.
+/// \file The predictor in each precision.
 #include "predict.hpp"
 
 #include <atomic>
@@ -107,5 +107,7 @@ std::unique_ptr<Predictor> make_predictor(const std::string& directory, const st
                                           const zeropp::Seq2SeqDataset& data) {
     if (dtype == "bf16")
         return std::make_unique<LoadedPredictor<zeropp::Bf16>>(directory, text, batch, data);
+    if (dtype == "fp16")
+        return std::make_unique<LoadedPredictor<zeropp::Half>>(directory, text, batch, data);
     return std::make_unique<LoadedPredictor<float>>(directory, text, batch, data);
 }

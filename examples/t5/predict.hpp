@@ -35,7 +35,7 @@ public:
     virtual std::vector<std::vector<std::int32_t>> generate(std::size_t max_new_tokens) = 0;
 };
 
-/// Borrows the data set. `dtype`: "fp32" or "bf16".
+/// Borrows the data set. `dtype`: "fp32", "bf16" or "fp16".
 std::unique_ptr<Predictor> make_predictor(const std::string& directory, const std::string& dtype,
                                           const TextOptions& text, std::size_t batch,
                                           const zeropp::Seq2SeqDataset& data);

@@ -95,6 +95,15 @@ works "$t5" generate --model threads --data train.jsonl --dtype fp32 --max-new-t
 same "predictions in batches of 1 and 9" p1.jsonl p9.jsonl
 [ "$(grep -cE '^\{"prediction":".*","token_ids":\[[0-9]+(,[0-9]+){0,5}\]\}$' p1.jsonl)" = 60 ] || complain "p1.jsonl: $(head -n 2 p1.jsonl)"
 
+# In fp16 too, whose numbers have eleven bits: the loss is another by less than half a per cent.
+works "$t5" eval --model threads --data train.jsonl --dtype fp16 --batch 7
+has out.txt "^\{\"loss\":$number,\"tokens\":[0-9]+,\"examples\":60\}$"
+near() { awk -v a="$(grep -oE '"loss":[0-9.]+' "$1")" -v b="$(grep -oE '"loss":[0-9.]+' "$2")" \
+    'BEGIN { sub(/.*:/, "", a); sub(/.*:/, "", b); exit !(a > 0.995 * b && a < 1.005 * b) }'; }
+near out.txt seven.json || complain "loss in fp16 $(cat out.txt), in fp32 $(cat seven.json)"
+works "$t5" generate --model threads --data train.jsonl --dtype fp16 --max-new-tokens 6 --output half.jsonl
+[ "$(grep -c '^{"prediction":"' half.jsonl)" = 60 ] || complain "half.jsonl: $(head -n 2 half.jsonl)"
+
 # Pipes are read and written as they are.
 works "$t5" eval --model threads --data <(cat train.jsonl) --dtype fp32 --batch 7
 same "a pipe and its file" out.txt seven.json

@@ -144,6 +144,19 @@ TEST_CASE("generation in fp16 with a cache takes the tokens that its logits with
     }
 }
 
+TEST_CASE("weights beyond fp16's range are refused by name") {
+    zp::T5Config config;
+    config.vocab_size = config.d_model = config.d_kv = config.d_ff = 32;
+    config.num_layers = config.num_decoder_layers = config.num_heads = 1;
+    config.initializer_factor = 1e5f;
+    const auto model = zp::T5<zp::Half>::with_random_weights(config, 1);
+    CHECK_THROWS_WITH(
+        zp::LoadedWeights{model},
+        Catch::Matchers::StartsWith("zeropp: initial values: 'shared.weight' is ") &&
+            Catch::Matchers::EndsWith(", expected at most 65504 in fp16; use bf16 or fp32"));
+    CHECK_NOTHROW(zp::LoadedWeights{zp::T5<zp::Bf16>::with_random_weights(config, 1)});
+}
+
 TEST_CASE("a T5 in fp16 is saved as it was read") {
     const TemporaryFolder folder;
     zp::save_pretrained(golden_model("scaled_untied"), folder / "saved");

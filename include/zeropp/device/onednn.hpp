@@ -15,6 +15,7 @@
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/instruction_set.hpp>
 #include <zeropp/device/products.hpp>
+#include <zeropp/device/widen.hpp>
 
 static_assert(DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP || DNNL_CPU_RUNTIME == DNNL_RUNTIME_SEQ,
               "zeropp: device/onednn.hpp: a oneDNN with another threading, expected OpenMP's (as "
@@ -127,18 +128,6 @@ private:
                 k, " returns status ", static_cast<int>(status), ", expected success");
     }
 
-    /// rows x columns of a stored matrix to fp32, one after another.
-    template <class E>
-    static void widen(const E* from, std::size_t stride, std::size_t rows, std::size_t columns,
-                      float* to) {
-        vectorized([&]() ZEROPP_INLINE {
-            for (std::size_t row = 0; row < rows; ++row) {
-                const E* __restrict const in = from + row * stride;
-                float* __restrict const out = to + row * columns;
-                for (std::size_t i = 0; i < columns; ++i) out[i] = static_cast<float>(in[i]);
-            }
-        });
-    }
     template <class E>
     static void narrow(const float* from, std::size_t rows, std::size_t columns, E* to,
                        std::size_t stride) {
@@ -164,7 +153,7 @@ private:
             const std::size_t columns = std::min(widest, n - j);
             for (std::size_t i = 0; i < m; i += rows_most) {
                 const std::size_t rows = std::min(rows_most, m - i);
-                if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                if (beta != 0) widen_rows(c + i * ldc + j, ldc, rows, columns, out);
                 multiply(dnnl_gemm_bf16bf16f32, ta, tb, rows, columns, k, alpha,
                          &a[ta == Transpose::yes ? i : i * lda].bits, lda,
                          &b[tb == Transpose::yes ? j * ldb : j].bits, ldb, beta, out, columns);
@@ -185,7 +174,7 @@ private:
         if constexpr (std::same_as<E, float>) {
             return {from, stride};
         } else {
-            if (!kept) widen(from, stride, rows, columns, copy);
+            if (!kept) widen_rows(from, stride, rows, columns, copy);
             return {copy, columns};
         }
     }
@@ -205,7 +194,7 @@ private:
                 float* out = right + tile * depth;
                 std::size_t stride = columns;
                 if constexpr (rounds) {
-                    if (beta != 0) widen(c + i * ldc + j, ldc, rows, columns, out);
+                    if (beta != 0) widen_rows(c + i * ldc + j, ldc, rows, columns, out);
                 } else {
                     out = c + i * ldc + j;
                     stride = ldc;

@@ -33,7 +33,7 @@ class ConfigReader {
 public:
     /// Checks all keys and values; `entries` gets them in the file's order of names.
     ConfigReader(Json file, std::string name, std::vector<ConfigEntry>& entries)
-        : file_{std::move(file)}, name_{std::move(name)}, entries_{entries} {
+        : file_(std::move(file)), name_{std::move(name)}, entries_{entries} {
         if (!file_.is_object())
             fail(Errc::config, name_, ": the file is ", shown(file_), ", expected an object");
         mend_older_forms();

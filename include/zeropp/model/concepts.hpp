@@ -86,6 +86,17 @@ inline void require_finite(const Parameter& parameter, std::size_t first,
                 values[i], " at element ", first + i, ", expected finite numbers");
 }
 
+/// And that `E` holds them: fp16 ends at 65504.
+template <Element E>
+void require_held(const Parameter& parameter, std::size_t first, std::span<const float> values) {
+    require_finite(parameter, first, values);
+    if constexpr (std::same_as<E, Half>)
+        for (std::size_t i = 0; i < values.size(); ++i)
+            require(is_finite(static_cast<float>(Half{values[i]})), Errc::numeric,
+                    "initial values: '", parameter.name, "' is ", values[i], " at element ",
+                    first + i, ", expected at most 65504 in fp16; use bf16 or fp32");
+}
+
 /// What a model tells while it runs. Units are numbered as in `units()`.
 ///
 /// Forward: use(u), compute, release(u). Backward, in reverse: use(u), gradient(u), compute,

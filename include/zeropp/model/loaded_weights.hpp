@@ -31,7 +31,7 @@ public:
                 for (std::size_t first = 0; first < size; first += block.size()) {
                     const auto part = std::span{block}.first(std::min(block.size(), size - first));
                     model.fill(u, p, first, part);
-                    require_finite(units[u].parameters[p], first, part);
+                    require_held<Element>(units[u].parameters[p], first, part);
                     std::ranges::transform(part, values.data() + offset + first,
                                            published<Element>);
                 }
