@@ -142,6 +142,8 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--weight-decay", options.weight_decay, "of the optimizer [0]")
         ->type_name("X")
         ->check(a_rate);
+    command.add_flag("--recompute", options.recompute,
+                     "compute blocks again in backward: less memory, the same bits");
     command.add_flag("--no-decay-on-norms", options.no_decay_on_norms,
                      "no weight decay on norms and biases");
     command

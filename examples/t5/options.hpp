@@ -32,7 +32,7 @@ struct TrainOptions {
     TextOptions text;
     std::uint64_t seed = 42;
     bool no_shuffle = false, quiet = false, lenient = false;
-    bool no_decay_on_norms = false;
+    bool no_decay_on_norms = false, recompute = false;
 };
 
 struct EvalOptions {

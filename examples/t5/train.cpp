@@ -48,6 +48,7 @@ zp::Config settings(const TrainOptions& options) {
     merge(config.zeropp.optimizer_states, options.optimizer_states, "--optimizer-states");
     if (options.no_decay_on_norms)
         zp::merge(config.zeropp.no_decay_on_norms, true, "--no-decay-on-norms");
+    if (options.recompute) zp::merge(config.zeropp.recompute, true, "--recompute");
     if (options.dtype && options.dtype != "auto") {
         const std::string flag = "--dtype " + *options.dtype;
         zp::merge(config.bf16, *options.dtype == "bf16", flag);

@@ -333,7 +333,8 @@ bool train_rank(const TrainRun& run, Comm& comm) {
     zeropp::T5Options limits{.micro_batch = static_cast<std::size_t>(run.sizes.micro),
                              .max_source_length = options.text.max_source_length,
                              .max_target_length = run.max_target_length,
-                             .seed = options.seed};
+                             .seed = options.seed,
+                             .recompute = zeropp::recompute_of(run.config)};
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     using Products = zeropp::ProfiledProducts<zeropp::OneDnn>;
     auto model =

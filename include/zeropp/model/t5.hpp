@@ -36,7 +36,9 @@ struct T5Options {
     std::size_t max_source_length = 512, max_target_length = 512;
     std::optional<float> dropout{};  ///< the configuration's dropout_rate if not given
     std::uint64_t seed = 0;          ///< of dropout
-    int threads = 1;                 ///< of the matrix products
+    /// Blocks keep their input only and are computed again in backward: less memory, the same bits.
+    bool recompute = false;
+    int threads = 1;  ///< of the matrix products
 };
 
 ///     auto model = zp::T5<zp::Bf16>::from_pretrained("t5-small", {.micro_batch = 8});
@@ -169,7 +171,7 @@ private:
         if (!arena.is_measuring()) shift_right(batch, decoder_ids);
         tape.start(arena, units,
                    {.gradients = gradients, .seed = options_.seed, .ordinals = batch.ordinals});
-        Pass forward{tape, layout_, dropout};
+        Pass forward{tape, layout_, dropout, options_.recompute};
         tape.enter(layout_.shared().unit);
         const Var<E> encoded = forward.encode(batch.source_ids, batch.source_mask, batch.size);
         forward.loss(forward.decode(decoder_ids, encoded, batch.source_mask), batch.labels);

@@ -157,7 +157,7 @@ private:
             relative_position_bias(tape, stack.bias, 1, t + 1, pass.buckets(false), t);
         const auto mask =
             std::span<const std::uint8_t>{cache.mask}.first(cache.examples * cache.source_length);
-        const Var<E> out = pass.through(stack, x, [&](std::size_t index, Var<Stream<E>> y) {
+        const Var<E> out = pass.through(stack, x, [&](auto&, std::size_t index, Var<Stream<E>> y) {
             const T5Block& block = stack.blocks[index];
             const BlockCache& kept = cache.blocks[index];
             const auto now =

@@ -13,6 +13,7 @@
 #include <zeropp/device/concepts.hpp>
 #include <zeropp/model/t5_layout.hpp>
 #include <zeropp/tensor/ops.hpp>
+#include <zeropp/tensor/recompute.hpp>
 #include <zeropp/tensor/tape.hpp>
 
 namespace zeropp {
@@ -25,8 +26,13 @@ public:
     using Tape = zeropp::Tape<E, D, P>;
     using S = Stream<E>;  ///< of what blocks add to; products on their way are of E
 
-    T5Pass(Tape& tape, const T5Layout& layout, float dropout)
-        : tape_{tape}, layout_{layout}, config_{layout.config()}, dropout_{dropout} {}
+    /// `recompute`: blocks keep their input only, and are computed again in backward.
+    T5Pass(Tape& tape, const T5Layout& layout, float dropout, bool recompute = false)
+        : tape_{tape},
+          layout_{layout},
+          config_{layout.config()},
+          dropout_{dropout},
+          recompute_{recompute} {}
 
     /// [examples, length, d_model]. `ids` and `mask` live until backward has run.
     Var<E> encode(std::span<const std::int32_t> ids, std::span<const std::uint8_t> mask,
@@ -37,11 +43,12 @@ public:
         const std::size_t length = x.shape()[1];
         const PositionBias<E> bias =
             relative_position_bias(tape_, stack.bias, length, length, buckets(true));
-        const Var<E> out = through(stack, x, [&](std::size_t index, Var<S> y) {
+        const auto block_of = [&stack, bias, mask](T5Pass& pass, std::size_t index, Var<S> y) {
             const T5Block& block = stack.blocks[index];
-            y = guarded(index, self_attention(block.self, y, bias, false, mask));
-            return feed_forward(block.feed_forward, y);
-        });
+            y = pass.guarded(index, pass.self_attention(block.self, y, bias, false, mask));
+            return pass.feed_forward(block.feed_forward, y);
+        };
+        const Var<E> out = through(stack, x, block_of);
         tape_.leave(stack.bias_unit);
         return out;
     }
@@ -55,13 +62,15 @@ public:
         const std::size_t length = x.shape()[1];
         const PositionBias<E> bias =
             relative_position_bias(tape_, stack.bias, length, length, buckets(false));
-        const Var<E> out = through(stack, x, [&](std::size_t index, Var<S> y) {
+        const auto block_of = [&stack, bias, encoded, mask](T5Pass& pass, std::size_t index,
+                                                            Var<S> y) {
             const T5Block& block = stack.blocks[index];
-            y = guarded(index, self_attention(block.self, y, bias, true, {}));
-            const auto key_value = project<2>(block.cross.key_value, encoded);
-            y = guarded(index, cross_attention(block.cross, y, key_value, mask));
-            return feed_forward(block.feed_forward, y);
-        });
+            y = pass.guarded(index, pass.self_attention(block.self, y, bias, true, {}));
+            const auto key_value = pass.template project<2>(block.cross.key_value, encoded);
+            y = pass.guarded(index, pass.cross_attention(block.cross, y, key_value, mask));
+            return pass.feed_forward(block.feed_forward, y);
+        };
+        const Var<E> out = through(stack, x, block_of);
         tape_.leave(stack.bias_unit);
         return out;
     }
@@ -159,24 +168,31 @@ public:
         return dropped(tape_, out, next_dropout());
     }
 
-    /// `body(index, x)` computes a stack's block; the last one's unit has the final norm too.
+    /// `body(pass, index, x)` computes a stack's block; the last one's unit has the final norm too.
+    /// It is copied, and run with a copy of this pass where it is run again.
     template <class Body>
     Var<E> through(const T5Stack& stack, Var<S> x, Body body) {
         const std::size_t last = stack.blocks.size() - 1;
         for (std::size_t index = 0; index < last; ++index)
-            x = in_unit(stack.blocks[index].unit, x, [&](Var<S> y) { return body(index, y); });
-        return in_unit(stack.blocks[last].unit, x,
-                       [&](Var<S> y) { return final_norm(stack.norm, body(last, y)); });
+            x = in_unit<S>(
+                stack.blocks[index].unit, x,
+                [=](T5Pass& pass, Var<S> y) { return body(pass, index, y); }, true);
+        const T5Stack* const of = &stack;
+        return in_unit<E>(
+            stack.blocks[last].unit, x,
+            [=](T5Pass& pass, Var<S> y) { return pass.final_norm(of->norm, body(pass, last, y)); },
+            false);
     }
 
 private:
     /// Without gradients a unit leaves what `body` makes of the stream only, in the memory where it
-    /// found the stream.
-    template <class Body>
-    auto in_unit(std::size_t unit, Var<S> x, Body body) {
+    /// found the stream. `goes_on`: what it leaves is the stream.
+    template <Scalar T, class Body>
+    Var<T> in_unit(std::size_t unit, Var<S> x, Body body, bool goes_on) {
+        if (recompute_ && tape_.records()) return in_unit_again<T>(unit, x, body, goes_on);
         const std::size_t mark = tape_.arena().mark();
         tape_.enter(unit);
-        const auto y = body(x);
+        const Var<T> y = body(*this, x);
         tape_.leave(unit);
         if (tape_.records()) return y;
         const std::size_t bytes = y.tensor().elements().size_bytes();
@@ -186,6 +202,22 @@ private:
                                 reinterpret_cast<const std::byte*>(y.data()), bytes);
         tape_.arena().release(mark);
         return tape_.input(to, y.shape());
+    }
+    /// A unit's work with the numbers of its dropouts.
+    template <Scalar T, class Body>
+    struct Again {
+        T5Pass pass;
+        Body body;
+        Var<T> operator()(Var<S> y) { return body(pass, y); }
+    };
+    template <Scalar T, class Body>
+    Var<T> in_unit_again(std::size_t unit, Var<S> x, Body body, bool goes_on) {
+        const Var<T> out = tape_.template make<T>(x.shape());
+        if constexpr (std::same_as<T, S>)  // all of a stream shares one gradient
+            if (goes_on) out.value()->gradient = x.value()->gradient;
+        tape_.keep_gradient(out);
+        operation_ = recompute(tape_, unit, x, out, Again<T, Body>{*this, body}).pass.operation_;
+        return out;
     }
     Dropout next_dropout() { return {dropout_, operation_++}; }
     Var<S> self_attention(const T5SelfAttention& layer, Var<S> x, PositionBias<E> bias, bool causal,
@@ -211,6 +243,7 @@ private:
     const T5Layout& layout_;
     const T5Config& config_;
     float dropout_;
+    bool recompute_;
     std::uint32_t operation_ = 0;
 };
 

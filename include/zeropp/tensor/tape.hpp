@@ -65,6 +65,7 @@ public:
         last_ = nullptr;
         entered_ = nullptr;
         spans_ = 0;
+        paused_ = false;
         loss_ = {};
         if constexpr (ObservesUnits<P>) products_.begin_run();
         const std::span<float> memory =
@@ -110,7 +111,7 @@ public:
         require(entered_ == nullptr, Errc::config,
                 "Tape::backward: a unit is still entered, expected ", "leave of every one");
         loss_scale_ = loss_scale;
-        for (Node* node = last_; node != nullptr; node = node->before) node->backward(*node, *this);
+        run_backward();
         last_ = nullptr;
     }
     /// Of the `cross_entropy` of this run: known after `backward`, or at once if the run has none.
@@ -143,7 +144,30 @@ public:
         kept->before = last_;
         last_ = kept;
     }
-    bool records() const noexcept { return options_.gradients; }
+    bool records() const noexcept { return options_.gradients && !paused_; }
+    /// Runs `body` without recording; its values may be given back to the arena.
+    template <class Body>
+    void unrecorded(Body body) {
+        const bool before = std::exchange(paused_, true);
+        body();
+        paused_ = before;
+    }
+    /// For a record's run: enters the unit, records what `body` does in it, and runs that backward
+    /// at once. The unit is used once for both.
+    template <class Body>
+    void replay(std::size_t unit, Body body) {
+        Node* const before = std::exchange(last_, nullptr);
+        enter(unit);
+        body();
+        if (!is_measuring()) {
+            suspend();
+            entered_->gradients = units_.gradient(unit);
+            note_leave();
+            note_enter(unit, true);
+        }
+        run_backward();
+        last_ = before;
+    }
     bool is_measuring() const noexcept { return arena_->is_measuring(); }
     const RunOptions& options() const noexcept { return options_; }
     float loss_scale() const noexcept { return loss_scale_; }
@@ -271,6 +295,9 @@ private:
         LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
     };
 
+    void run_backward() {
+        for (Node* node = last_; node != nullptr; node = node->before) node->backward(*node, *this);
+    }
     void suspend() {
         if constexpr (ObservesUnits<P>) products_.suspend();
     }
@@ -336,6 +363,7 @@ private:
     Node* last_ = nullptr;
     Entered* entered_ = nullptr;
     std::uint32_t spans_ = 0;
+    bool paused_ = false;
     float loss_scale_ = 1;
     MeanLoss loss_;
 };

@@ -61,8 +61,8 @@ public:
                     const std::span<float> chunk = std::span{values}.first(count);
                     read(segment.unit, segment.parameter, at - segment.first, chunk);
                     if (segment.trainable)
-                        require_finite(units_[segment.unit].parameters[segment.parameter],
-                                       at - segment.first, chunk);
+                        require_held<E>(units_[segment.unit].parameters[segment.parameter],
+                                        at - segment.first, chunk);
                     if (at >= owned_first && at < owned_first + owned.size()) {
                         state_.set(b, at - owned_first, chunk, owned);
                     } else {
