@@ -1,4 +1,4 @@
-// expect: zeropp: two precisions given to Trainer; pass one of fp32, bf16
+// expect: zeropp: two precisions given to Trainer; pass one of fp32, bf16, fp16
 // SPDX-License-Identifier: Apache-2.0
 #include "setting.hpp"
 

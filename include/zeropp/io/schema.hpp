@@ -66,11 +66,15 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
     return row[b.size()];
 }
 
-/// "a.b" and "c" of "a.b.c".
-inline std::pair<std::string_view, std::string_view> block_and_key(std::string_view path) {
+/// "a.b" of "a.b.c"; empty of "a".
+inline std::string_view block_of(std::string_view path) {
     const std::size_t dot = path.rfind('.');
-    if (dot == std::string_view::npos) return {"", path};
-    return {path.substr(0, dot), path.substr(dot + 1)};
+    return dot == std::string_view::npos ? std::string_view{} : path.substr(0, dot);
+}
+/// "c" of "a.b.c".
+inline std::string_view last_of(std::string_view path) {
+    const std::size_t dot = path.rfind('.');
+    return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
 }  // namespace detail
@@ -79,7 +83,7 @@ inline std::pair<std::string_view, std::string_view> block_and_key(std::string_v
 /// none.
 inline const ConfigKey* find_config_key(std::string_view path, std::string_view type = {}) {
     const ConfigKey* found = nullptr;
-    const std::string any = std::string{detail::block_and_key(path).first} + ".*";
+    const std::string any = std::string{detail::block_of(path)} + ".*";
     for_each_config_key([&](const ConfigKey& key) {
         const bool mine = key.of.empty() || !detail::word_in(key.of, type).empty();
         if (mine && (key.path == path || (key.path == any && found == nullptr))) found = &key;
@@ -90,11 +94,12 @@ inline const ConfigKey* find_config_key(std::string_view path, std::string_view 
 /// "expected reduce_bucket_size": the nearest keys of the block; all of them if none is near. Of a
 /// key that another block or type has, where it belongs.
 inline std::string nearest_config_keys(std::string_view path, std::string_view type = {}) {
-    const auto [block, key] = detail::block_and_key(path);
+    const std::string_view block = detail::block_of(path), key = detail::last_of(path);
     std::string all, elsewhere, near;
     std::size_t best = key.size() / 3 + 1;
     for_each_config_key([&](const ConfigKey& row) {
-        const auto [its_block, its_key] = detail::block_and_key(row.path);
+        const std::string_view its_block = detail::block_of(row.path);
+        const std::string_view its_key = detail::last_of(row.path);
         const bool mine = row.of.empty() || !detail::word_in(row.of, type).empty();
         if (its_block == block && mine) {
             if (its_key == "*") return;
