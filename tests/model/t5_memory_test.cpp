@@ -53,12 +53,11 @@ template <class S, class E, class P = zp::OneDnn>
 std::size_t allocations_of_steps(bool recompute = false) {
     std::vector<std::size_t> counts(2, 1);
     zp::run_ranks(2, [&](zp::ThreadComm comm) {
-        auto model = zp::T5<E, zp::Host, P>::with_random_weights(
-            config_of(64), 1,
-            {.micro_batch = 2,
-             .max_source_length = 20,
-             .max_target_length = 9,
-             .recompute = recompute});
+        auto model = zp::T5<E, zp::Host, P>::with_random_weights(config_of(64), 1,
+                                                                 {.micro_batch = 2,
+                                                                  .max_source_length = 20,
+                                                                  .max_target_length = 9,
+                                                                  .recompute = recompute});
         zp::FlopsProfile profile{model.units().size()};
         if constexpr (zp::ObservesUnits<P>) model.tape().products().record(&profile);
         zp::Trainer trainer{model, comm, S{}, zp::AdamW{}};
@@ -95,8 +94,10 @@ TEST_CASE("once its shape has been seen, a step of a T5 allocates nothing", "[la
 }
 
 TEST_CASE("blocks that are computed again take what is planned, which is less") {
-    const auto planned = [](bool recompute) {
-        auto model = zp::T5<zp::Bf16>::with_random_weights(config_of(64), 1,
+    zp::T5Config deep = config_of(64);
+    deep.num_layers = deep.num_decoder_layers = 10;
+    const auto planned = [&](bool recompute) {
+        auto model = zp::T5<zp::Bf16>::with_random_weights(deep, 1,
                                                            {.micro_batch = 2,
                                                             .max_source_length = 120,
                                                             .max_target_length = 40,
@@ -106,8 +107,8 @@ TEST_CASE("blocks that are computed again take what is planned, which is less") 
         CHECK(model.arena(0).peak() == model.activation_bytes());
         return model.activation_bytes();
     };
-    // Three blocks a stack: one of them at a time, and the stream before each.
-    CHECK(planned(true) < planned(false) * 6 / 10);
+    // Ten blocks a stack: one of them at a time, and the stream before each.
+    CHECK(planned(true) < planned(false) / 2);
 }
 
 TEST_CASE("once its shape has been seen, a run of a T5 in fp16 allocates nothing", "[law]") {
