@@ -54,19 +54,19 @@ for how in thread mpi; do
     works "$plan" --model tiny --world 2 --micro-batch 3 --accumulation 2 --source-length 40 --target-length 20 --comm $how --json
     mv out.txt plan.json
     : >measured.txt
-    for dtype in fp32 bf16; do
-        for stage in 0 1 2 3; do
+    for dtype in fp32 bf16 fp16; do
+        for how_kept in "" --recompute; do for stage in 0 1 2 3; do
             run=("$t5" train --model tiny --train train.jsonl --output out --steps 2 --batch-size 3 --accumulation 2
-                --max-source-length 40 --max-target-length 20 --zero $stage --dtype $dtype --comm $how --quiet --log-jsonl log.jsonl)
+                --max-source-length 40 --max-target-length 20 --zero $stage --dtype $dtype $how_kept --comm $how --quiet --log-jsonl log.jsonl)
             [ $how = thread ] && run+=(--ranks 2) || run=("${mpi2[@]}" "${run[@]}")
             works "${run[@]}"
             echo "$(field log.jsonl end planned_bytes) $(field log.jsonl end bytes_sent)" >>measured.txt
             rm -rf out log.jsonl
-        done
+        done; done
     done
     paste -d ' ' <(numbers total_bytes) <(numbers total) |
         while read -r all sent; do echo "[$all,$all] [$((2 * sent)),$((2 * sent))]"; done >planned.txt
-    [ "$(wc -l <planned.txt)" = 8 ] || complain "$(wc -l <planned.txt) runs are planned, expected 8"
+    [ "$(wc -l <planned.txt)" = 24 ] || complain "$(wc -l <planned.txt) runs are planned, expected 24"
     same "what is planned and what is measured of two $how ranks" planned.txt measured.txt
 done
 
@@ -87,7 +87,7 @@ refuses 1 "zeropp: optimizer 'lyon' is unknown, expected Adam, AdamW, Lamb, Lion
     "$plan" --model t5-small --world 2 --optimizer lyon
 refuses 1 "zeropp: --world is 6, expected a multiple of the 4 of --nodes" \
     "$plan" --model t5-small --world 6 --nodes 4
-refuses 1 "zeropp: plan: a rank takes at least 80.8 GiB (stage 3, bf16, micro-batch 1), expected at most 24.0 GiB, 56.8 GiB less; it would fit on 16 ranks at stage 3" \
+refuses 1 "zeropp: plan: a rank takes at least 76.1 GiB (stage 3, bf16, recomputing, micro-batch 1), expected at most 24.0 GiB, 52.1 GiB less; it would fit on 8 ranks at stage 3" \
     "$plan" --model t5-11b --world 2 --device-memory 24GiB
 refuses 1 "zeropp: nowhere/plan.svg: No such file or directory, expected a file that can be written" \
     "$plan" --model t5-small --world 2 --svg nowhere/plan.svg
