@@ -20,6 +20,7 @@ struct Settings {
     Accumulation accumulation{};
     float clip = 1.0f;
     std::optional<DType> gradient_type{};
+    SlotFormat states = SlotFormat::float32;
     std::size_t bucket = 64, width = 13;
     bool frozen = false;
 };
@@ -55,6 +56,7 @@ void train_rank(C& comm, const Settings& settings, O optimizer, Result& result) 
                     ClipNorm{settings.clip},
                     settings.accumulation,
                     Gradients{settings.gradient_type},
+                    OptimizerStates{settings.states},
                     Buckets{settings.bucket}};
     const auto rank = static_cast<std::size_t>(comm.rank());
     const std::uint64_t before = comm.bytes_sent();
