@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file zeropp-info: what each rank finds around it. Under mpirun, or with --ranks N as threads.
+/// `zeropp-info config`: what becomes of a ds_config.json.
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include <zeropp/device/instruction_set.hpp>
 
 #include "../command_line.hpp"
+#include "config.hpp"
 
 namespace zp = zeropp;
 
@@ -71,19 +73,43 @@ void report(C& comm, const std::string& text) {
     if (comm.rank() == 0) std::cout << std::flush;
 }
 
+CLI::App& add_config(CLI::App& app, ConfigOptions& options) {
+    CLI::App& command = *app.add_subcommand(
+        "config", "what becomes of a ds_config.json: each key's fate, and the resolved values");
+    auto* file = command.add_option("FILE", options.file, "a ds_config.json")->check(a_path());
+    command.add_option("--world", options.world, "ranks [1]")
+        ->type_name("N")
+        ->check(within(1, 1 << 20));
+    command.add_flag("--lenient", options.lenient,
+                     "warn of what the file asks for in vain, instead of refusing it");
+    command.add_flag("--json", options.json, "one object on standard output");
+    command.add_flag("--table", options.table, "all keys that there are, as a Markdown table")
+        ->excludes(file);
+    command.callback([&options] {
+        if (options.file.empty() && !options.table) throw CLI::RequiredError("FILE");
+    });
+    return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-    CLI::App app{"What each rank finds around it. Run it under mpirun, or with --ranks N.",
-                 "zeropp-info"};
+    CLI::App app{
+        "What each rank finds around it. Run it under mpirun, or with --ranks N. "
+        "Or what becomes of a ds_config.json.",
+        "zeropp-info"};
     int ranks = 0;
-    app.add_option("--ranks", ranks, "this many ranks as threads, instead of MPI")
-        ->check(within(1, 1024));
+    auto* as_threads =
+        app.add_option("--ranks", ranks, "this many ranks as threads, instead of MPI")
+            ->check(within(1, 1024));
+    ConfigOptions config;
+    add_config(app, config).excludes(as_threads);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return refused(app, error);
     }
+    if (app.got_subcommand("config")) return run_config(config);
     const std::string version = "zeropp " + std::to_string(ZEROPP_VERSION_MAJOR) + "." +
                                 std::to_string(ZEROPP_VERSION_MINOR) + "." +
                                 std::to_string(ZEROPP_VERSION_PATCH);
