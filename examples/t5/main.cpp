@@ -175,6 +175,13 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--dropout", options.dropout, "[the model's dropout_rate]")
         ->type_name("X")
         ->check(within(0.0, 0.999));
+    command
+        .add_option("--freeze", options.freeze,
+                    "parameters that stay as they are, by name, * for any characters, such as "
+                    "'encoder.*'; may be given several times")
+        ->type_name("PATTERN")
+        ->check(a_text())
+        ->allow_extra_args(false);
     command.add_flag("--no-shuffle", options.no_shuffle, "examples in the order of the file");
     command.add_option("--seed", options.seed, "of the order and of dropout")
         ->check(within<std::int64_t>(0, std::numeric_limits<std::int64_t>::max()))

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 /// What is read of a JSONL file, and how long it may be in tokens.
 struct TextOptions {
@@ -31,6 +32,7 @@ struct TrainOptions {
     std::string objective = "seq2seq", comm = "thread";
     TextOptions text;
     std::uint64_t seed = 42;
+    std::vector<std::string> freeze;  ///< patterns of parameters' names
     bool no_shuffle = false, quiet = false, lenient = false;
     bool no_decay_on_norms = false, recompute = false;
 };

@@ -334,7 +334,8 @@ bool train_rank(const TrainRun& run, Comm& comm) {
                              .max_source_length = options.text.max_source_length,
                              .max_target_length = run.max_target_length,
                              .seed = options.seed,
-                             .recompute = zeropp::recompute_of(run.config)};
+                             .recompute = zeropp::recompute_of(run.config),
+                             .frozen = options.freeze};
     if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     using Products = zeropp::ProfiledProducts<zeropp::OneDnn>;
     auto model =

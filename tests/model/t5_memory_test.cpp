@@ -93,24 +93,6 @@ TEST_CASE("once its shape has been seen, a step of a T5 allocates nothing", "[la
     CHECK(allocations_of_steps<zp::Zero<2>, zp::Half>(true) == 0);
 }
 
-TEST_CASE("blocks that are computed again take what is planned, which is less") {
-    zp::T5Config deep = config_of(64);
-    deep.num_layers = deep.num_decoder_layers = 10;
-    const auto planned = [&](bool recompute) {
-        auto model = zp::T5<zp::Bf16>::with_random_weights(deep, 1,
-                                                           {.micro_batch = 2,
-                                                            .max_source_length = 120,
-                                                            .max_target_length = 40,
-                                                            .recompute = recompute});
-        zp::testing::Recorder recorder{model};
-        model.run(batch_of(2, 120, 40), recorder, 1.0f);
-        CHECK(model.arena(0).peak() == model.activation_bytes());
-        return model.activation_bytes();
-    };
-    // Ten blocks a stack: one of them at a time, and the stream before each.
-    CHECK(planned(true) < planned(false) / 2);
-}
-
 TEST_CASE("once its shape has been seen, a run of a T5 in fp16 allocates nothing", "[law]") {
     auto model = zp::T5<zp::Half>::with_random_weights(
         config_of(64), 1, {.micro_batch = 2, .max_source_length = 20, .max_target_length = 9});
@@ -120,6 +102,51 @@ TEST_CASE("once its shape has been seen, a run of a T5 in fp16 allocates nothing
     const std::size_t before = allocations;
     model.run(batch, recorder, 1024.0f);
     CHECK(allocations == before);
+}
+
+TEST_CASE("a step beside a frozen encoder takes what is planned, and the encoder less", "[law]") {
+    for (const bool recompute : {false, true}) {
+        std::size_t planned[2] = {};
+        for (const bool frozen : {false, true}) {
+            zp::T5Options options{.micro_batch = 2,
+                                  .max_source_length = 40,
+                                  .max_target_length = 24,
+                                  .recompute = recompute};
+            if (frozen) options.frozen = {"encoder.*", "shared.weight"};
+            auto model = zp::T5<float>::with_random_weights(config_of(64), 1, options);
+            zp::SelfComm comm;
+            zp::Trainer trainer{model, comm, zp::zero<2>};
+            trainer.step(batch_of(2, 40, 24));
+            planned[frozen] = model.activation_bytes();
+            CHECK(model.arena(0).peak() == planned[frozen]);
+        }
+        CHECK(planned[1] < planned[0]);
+    }
+}
+
+TEST_CASE("recomputation takes what is planned: a stream a block and one block's activations",
+          "[law]") {
+    std::size_t peaks[2][3] = {};
+    for (const bool recompute : {false, true})
+        for (const std::size_t layers : {2, 3, 4}) {
+            zp::T5Config config = config_of(64);
+            config.num_layers = config.num_decoder_layers = layers;
+            auto model = zp::T5<float>::with_random_weights(config, 1,
+                                                            {.micro_batch = 2,
+                                                             .max_source_length = 40,
+                                                             .max_target_length = 24,
+                                                             .recompute = recompute});
+            zp::SelfComm comm;
+            zp::Trainer trainer{model, comm, zp::zero<2>};
+            trainer.step(batch_of(2, 40, 24));
+            const std::size_t planned = model.activation_bytes();
+            CHECK(model.arena(0).peak() == planned);
+            peaks[recompute][layers - 2] = planned;
+        }
+    const std::size_t stream = 2 * (40 + 24) * 64 * sizeof(float);
+    CHECK(peaks[1][1] - peaks[1][0] == stream);
+    CHECK(peaks[1][2] - peaks[1][1] == stream);
+    CHECK(peaks[0][1] - peaks[0][0] > 10 * stream);
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

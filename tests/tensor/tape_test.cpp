@@ -107,6 +107,39 @@ TEST_CASE("a unit whose gradient is empty gets none, and the others get theirs")
     CHECK(result.gradients[2] == expected.gradients[2]);
 }
 
+TEST_CASE("backward stops at a constant, and what reads it is as it would be") {
+    // Unit 0 makes x, unit 1 reads it in every way that an operation can.
+    const auto graph = [](bool constant) {
+        return [constant](auto& tape) {
+            const auto make = [&] {
+                tape.enter(0);
+                const auto x = leaf(tape, {0, 0, {2, 3, 32}});
+                tape.leave(0);
+                return x;
+            };
+            const auto x = constant ? tape.constant(make) : make();
+            tape.keep_gradient(x);
+            tape.enter(1);
+            const auto h = zp::rms_norm(tape, x, {1, 0, {32}}, 1e-6f);
+            const auto y = zp::linear(tape, x, {1, 32, {32, 32}});
+            const auto k = zp::linear(tape, h, {1, 32, {32, 32}}),
+                       v = zp::linear(tape, h, {1, 32, {32, 32}});
+            const auto a = zp::attention(tape, {x}, {k}, {v}, {}, {});
+            objective(tape, zp::residual_add(tape, zp::scaled(tape, x, 2.0f), y));
+            objective(tape, h);
+            objective(tape, a);
+            tape.leave(1);
+        };
+    };
+    Weights<float> weights{{2 * 3 * 32, 32 + 32 * 32}}, without = weights;
+    const Run expected = run<float, zp::ReferenceProducts>(weights, graph(false));
+    const Run result = run<float, zp::ReferenceProducts>(without, graph(true));
+    CHECK(result.gradients[1] == expected.gradients[1]);
+    CHECK(result.loss == expected.loss);
+    CHECK(result.planned == result.peak);
+    CHECK(std::count(without.calls.begin(), without.calls.end(), "gradient 0") == 0);
+}
+
 TEST_CASE("a parameter that no loss depends on has gradient zero") {
     // Unit 1: unused, a norm's weight, unused, a matrix whose product nobody reads, unused.
     Weights<float> weights{{6 * 32, 3 + 32 + 5 + 32 * 32 + 7, 9}};

@@ -38,6 +38,10 @@ struct T5Options {
     std::uint64_t seed = 0;          ///< of dropout
     /// Blocks keep their input only and are computed again in backward: less memory, the same bits.
     bool recompute = false;
+    /// Parameters that are not trained, by patterns of their names such as "encoder.*" or
+    /// "shared.weight", as of `freeze`. Where that is all of the encoder and the shared embedding,
+    /// backward ends with the decoder.
+    std::vector<std::string> frozen{};
     int threads = 1;  ///< of the matrix products
 };
 
@@ -131,7 +135,7 @@ private:
 
     T5(const T5Config& config, Weights weights, const T5Options& options,
        std::filesystem::path directory)
-        : layout_{config},
+        : layout_{config, options.frozen},
           weights_{std::move(weights)},
           options_{options},
           directory_{std::move(directory)},
@@ -173,7 +177,10 @@ private:
                    {.gradients = gradients, .seed = options_.seed, .ordinals = batch.ordinals});
         Pass forward{tape, layout_, dropout, options_.recompute};
         tape.enter(layout_.shared().unit);
-        const Var<E> encoded = forward.encode(batch.source_ids, batch.source_mask, batch.size);
+        const auto encode = [&] {
+            return forward.encode(batch.source_ids, batch.source_mask, batch.size);
+        };
+        const Var<E> encoded = layout_.encoder_is_frozen() ? tape.constant(encode) : encode();
         forward.loss(forward.decode(decoder_ids, encoded, batch.source_mask), batch.labels);
         tape.leave(layout_.shared().unit);
     }

@@ -2,7 +2,9 @@
 /// \file Units and parameters of a T5, named as Hugging Face names them, and where they stand.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +12,7 @@
 #include <zeropp/core/error.hpp>
 #include <zeropp/format/t5_config.hpp>
 #include <zeropp/model/concepts.hpp>
+#include <zeropp/model/freeze.hpp>
 #include <zeropp/tensor/tape.hpp>
 
 namespace zeropp {
@@ -62,7 +65,9 @@ struct T5Stack {
 /// (resident), its blocks, the same of the decoder, and the head if it is not tied.
 class T5Layout {
 public:
-    explicit T5Layout(const T5Config& config) : config_{config} {
+    /// `frozen`: patterns of the names of parameters that are not trained, as of `freeze`.
+    explicit T5Layout(const T5Config& config, std::span<const std::string> frozen = {})
+        : config_{config} {
         require_valid(config, "T5");
         add_unit("shared", true);
         shared_ = add("shared.weight", {config.vocab_size, config.d_model});
@@ -73,6 +78,10 @@ public:
             add_unit("lm_head", false);
             head_ = add("lm_head.weight", {config.vocab_size, config.d_model});
         }
+        freeze(units_, frozen);
+        encoder_is_frozen_ = std::all_of(
+            units_.begin(), units_.begin() + static_cast<std::ptrdiff_t>(decoder_.bias_unit),
+            is_frozen);
     }
 
     const T5Config& config() const noexcept { return config_; }
@@ -80,6 +89,8 @@ public:
     const ParameterRef& shared() const noexcept { return shared_; }
     /// `shared()` itself if the head is tied.
     const ParameterRef& head() const noexcept { return head_; }
+    /// With the shared embedding: nothing of its output is trained.
+    bool encoder_is_frozen() const noexcept { return encoder_is_frozen_; }
     const T5Stack& encoder() const noexcept { return encoder_; }
     const T5Stack& decoder() const noexcept { return decoder_; }
 
@@ -155,6 +166,7 @@ private:
     std::vector<Unit> units_;
     ParameterRef shared_, head_;
     T5Stack encoder_, decoder_;
+    bool encoder_is_frozen_ = false;
 };
 
 }  // namespace zeropp

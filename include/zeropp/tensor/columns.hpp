@@ -47,9 +47,10 @@ public:
             const std::size_t width = columns[i].var.shape().width();
             require(covered == width, Errc::shape, "columns: ", covered, " channels of a value of ",
                     width, " are read, expected all of them by one operation");
-            const Gradient<E> whole = owner == i ? tape.contribute(columns[i].var) : whole_[owner];
-            whole_[i] = whole;
-            if (whole) views_[i] = {whole.data + columns[i].first, width};
+            whole_[i] = owner == i ? tape.contribute(columns[i].var) : whole_[owner];
+            if (!whole_[i])  // a constant: nobody reads what comes here
+                whole_[i].data = tape.template take<E>(columns[i].var.shape().size());
+            views_[i] = {whole_[i].data + columns[i].first, width};
         }
     }
     Strided<E> view(std::size_t index) const { return views_[index]; }

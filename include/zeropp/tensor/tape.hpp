@@ -120,13 +120,24 @@ public:
     /// The value's gradient outlives the unit that contributes to it first.
     template <Scalar T>
     void keep_gradient(Var<T> var) {
-        if (records() && var.value()->gradient == nullptr)
+        if (records() && var.value()->gradient == nullptr && !var.value()->constant)
             var.value()->gradient = take<T>(var.shape().size());
     }
     /// The user's own memory as a value.
     template <Scalar T>
     Var<T> input(T* data, Shape shape) {
         return make(data, shape);
+    }
+
+    /// `body()` computes a value that nothing trainable has part in: without records, and backward
+    /// stops at it.
+    template <class Body>
+    auto constant(Body body) {
+        const bool before = std::exchange(paused_, true);
+        const auto y = body();
+        paused_ = before;
+        y.value()->constant = true;
+        return y;
     }
 
     // What operations are written with.
@@ -208,10 +219,11 @@ public:
     const T* gradient_of(Var<T> var) const noexcept {
         return var.value()->written ? var.value()->gradient : nullptr;
     }
-    /// Where the next contribution goes. The caller makes it at once.
+    /// Where the next contribution goes. The caller makes it at once. Null for a constant.
     template <Scalar T>
     Gradient<T> contribute(Var<T> var) {
         Value<T>& value = *var.value();
+        if (value.constant) return {};
         check_not_taken(value);
         if (value.gradient == nullptr) {
             check_outlives(value);
@@ -231,6 +243,7 @@ public:
     Gradient<T> pass_on(Var<T> from, Var<T> to) {
         Value<T>&source = *from.value(), &target = *to.value();
         target.taken = false;
+        if (target.constant) return {source.gradient, false};  // nobody reads it
         if (target.written) return {target.gradient, true};
         if (target.gradient == nullptr) {
             check_outlives(target);

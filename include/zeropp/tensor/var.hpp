@@ -25,6 +25,7 @@ struct Value {
     Tensor<E> tensor;
     E* gradient = nullptr;  ///< same shape; reserved ahead by `keep_gradient`, else taken on demand
     bool written = false;   ///< the gradient holds a first contribution
+    bool constant = false;  ///< backward wants no gradient of it
     bool taken = false;     ///< an operation in place took it over: not to be read any more
     std::uint32_t span = 0;  ///< the enter .. leave that it was made in
 };
