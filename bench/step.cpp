@@ -106,13 +106,13 @@ double product_rate(const zp::T5Config& c) {
     return rates[0] + rates[1];
 }
 
-template <int Stage>
+template <int Stage, bool Recompute = false>
 void step(benchmark::State& state) {
     const zp::T5Config config = zp::t5_preset("t5-small");
     const double rate = product_rate(config);
     const double floor = ranks * batch_size * flops_a_sequence(config) / rate;
     std::vector<double> times;
-    std::vector<std::size_t> planned(ranks);
+    std::vector<std::size_t> planned(ranks), activations(ranks);
     std::uint64_t sent = 0;
     double ready = 0;
     const auto begin = Clock::now();
@@ -121,12 +121,14 @@ void step(benchmark::State& state) {
         auto model = zp::T5<float>::with_random_weights(config, 1,
                                                         {.micro_batch = batch_size,
                                                          .max_source_length = source_length,
-                                                         .max_target_length = target_length});
+                                                         .max_target_length = target_length,
+                                                         .recompute = Recompute});
         zp::Trainer trainer{model, comm, zp::zero<Stage>,
                             zp::AdamW{.lr = 3e-4f, .beta2 = 0.95f, .weight_decay = 0.1f}};
         const zp::Seq2SeqBatch batch =
             random_batch(config, static_cast<std::uint64_t>(comm.rank()));
         planned[static_cast<std::size_t>(comm.rank())] = trainer.plan().total();
+        activations[static_cast<std::size_t>(comm.rank())] = model.activation_bytes();
         trainer.step(batch);
         if (comm.rank() == 0) ready = seconds_since(begin);
         trainer.step(batch);
@@ -149,13 +151,37 @@ void step(benchmark::State& state) {
     state.counters["product_GFLOP/s"] = rate / 1e9;
     state.counters["first_step_s"] = ready;
     state.counters["planned_MB"] = static_cast<double>(planned[0] + planned[1]) / 1e6;
+    state.counters["activations_MB"] = static_cast<double>(activations[0] + activations[1]) / 1e6;
     state.counters["peak_rss_MB"] = static_cast<double>(zp::peak_rss_bytes()) / 1e6;
     state.counters["sent_MB"] = static_cast<double>(sent) / 1e6;
 }
 
+/// Planned, not run: of one rank with batch 8, 512 source and 128 target tokens.
+template <class E, bool Base, bool Recompute>
+void activations(benchmark::State& state) {
+    const auto model =
+        zp::T5<E>::with_random_weights(zp::t5_preset(Base ? "t5-base" : "t5-small"), 1,
+                                       {.micro_batch = 8,
+                                        .max_source_length = 512,
+                                        .max_target_length = 128,
+                                        .recompute = Recompute});
+    for (auto _ : state) {
+    }
+    state.counters["activations_MB"] = static_cast<double>(model.activation_bytes()) / 1e6;
+}
+
 BENCHMARK(step<2>)->Iterations(1)->Name("t5_small_step/zero2");
+BENCHMARK(step<2, true>)->Iterations(1)->Name("t5_small_step/recompute");
 BENCHMARK(step<0>)->Iterations(1)->Name("t5_small_step/zero0");
 BENCHMARK(step<3>)->Iterations(1)->Name("t5_small_step/zero3");
+BENCHMARK(activations<float, false, false>)->Iterations(1)->Name("t5_small_activations/all");
+BENCHMARK(activations<float, false, true>)->Iterations(1)->Name("t5_small_activations/recompute");
+BENCHMARK(activations<float, true, false>)->Iterations(1)->Name("t5_base_activations/all");
+BENCHMARK(activations<float, true, true>)->Iterations(1)->Name("t5_base_activations/recompute");
+BENCHMARK(activations<zp::Bf16, true, false>)->Iterations(1)->Name("t5_base_bf16_activations/all");
+BENCHMARK(activations<zp::Bf16, true, true>)
+    ->Iterations(1)
+    ->Name("t5_base_bf16_activations/recompute");
 
 }  // namespace
 

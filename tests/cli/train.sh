@@ -41,6 +41,27 @@ for stage in 0 1 3; do
     same "stage $stage" threads/model.safetensors stage$stage/model.safetensors
 done
 
+# Recomputation leaves them too, sends as much and plans for less.
+works "$t5" train "${common[@]}" --output recomputed --ranks 2 --recompute --log-jsonl recomputed.jsonl --validation train.jsonl
+same "with recomputation" threads/model.safetensors recomputed/model.safetensors
+field threads.jsonl end bytes_sent >a.txt
+field recomputed.jsonl end bytes_sent >b.txt
+same "bytes sent with recomputation" a.txt b.txt
+planned() { field "$1" end planned_bytes | tr -dc '0-9,' | cut -d, -f1; }
+[ "$(planned recomputed.jsonl)" -lt "$(planned threads.jsonl)" ] || complain "--recompute plans for no less"
+
+# What is frozen takes no state and no bytes; its patterns must match something.
+sent() { field "$1" end bytes_sent | tr -dc '0-9,' | cut -d, -f1; }
+works "$t5" train "${common[@]}" --output frozen --ranks 2 --freeze 'encoder.*' --freeze shared.weight --log-jsonl frozen.jsonl --validation train.jsonl
+[ "$(planned frozen.jsonl)" -lt "$(planned threads.jsonl)" ] || complain "--freeze plans for no less"
+[ "$(sent frozen.jsonl)" -lt "$(sent threads.jsonl)" ] || complain "--freeze sends no less"
+cmp -s frozen/model.safetensors threads/model.safetensors && complain "--freeze changes nothing"
+refuses 1 "zeropp: freeze: no parameter is called 'encoders.final*', expected one that the pattern matches, such as 'encoder.final_layer_norm.weight', 'decoder.final_layer_norm.weight', 'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'" \
+    "$t5" train "${common[@]}" --output refused --ranks 2 --quiet --freeze 'encoders.final*'
+refuses 1 "zeropp: freeze: all parameters are frozen, expected at least one to train" \
+    "$t5" train "${common[@]}" --output refused --quiet --freeze '*'
+absent refused
+
 # --no-shuffle: step k takes examples k G to (k + 1) G.
 order=(--dtype fp32 --lr 0.01 --no-shuffle --dropout 0 --quiet --batch-size 8)
 head -n 8 train.jsonl >first.jsonl

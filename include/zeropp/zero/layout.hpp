@@ -23,6 +23,10 @@ struct Segment {
 
 /// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
 /// equal shards, one for each rank of a shard group.
+///
+/// A unit that is frozen as a whole never shares one with a unit that is not, so that its elements
+/// take no gradient, state or bytes of reduction. A frozen parameter beside trainable ones of its
+/// unit takes them as they do, unused: a unit stays in one piece.
 struct Bucket {
     std::size_t first_unit = 0, unit_count = 0;
     std::size_t used = 0;         ///< elements before the padding
