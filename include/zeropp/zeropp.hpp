@@ -10,6 +10,7 @@
 #include <zeropp/data/loader.hpp>
 #include <zeropp/data/rouge.hpp>
 #include <zeropp/fwd.hpp>
+#include <zeropp/model/freeze.hpp>
 #include <zeropp/observe/events.hpp>
 #include <zeropp/observe/json_log.hpp>
 #include <zeropp/observe/process_memory.hpp>

@@ -61,6 +61,24 @@ TEST_CASE("small units share a bucket, but never a resident or a frozen one with
     CHECK(layout.offset_in_bucket(2) == 3 * parameter_alignment);
 }
 
+TEST_CASE("a new bucket begins where trained units follow frozen ones, and the other way round") {
+    std::vector<Unit> units;
+    std::size_t trained = 0;
+    for (const char* const name : {"a", "b", "c", "d", "e", "f", "g"}) {
+        const bool frozen = std::string_view{"bcf"}.find(name) != std::string_view::npos;
+        units.push_back({name, {{name, {300}, !frozen}}});
+        trained += frozen ? 0 : unit_size(units.back());
+    }
+    const Layout layout{units, two_ranks, 100'000};
+    REQUIRE(layout.buckets().size() == 5);  // a | b, c | d, e | f | g
+    std::size_t in_trained = 0;
+    for (const Bucket& bucket : layout.buckets()) {
+        for (const Segment& segment : bucket.segments) CHECK(segment.trainable == bucket.trainable);
+        in_trained += bucket.trainable ? bucket.used : 0;
+    }
+    CHECK(in_trained == trained);
+}
+
 TEST_CASE("trainable runs and gaps divide a bucket") {
     const Layout layout{some_units(), two_ranks, 1};
     const Bucket& a =
