@@ -215,7 +215,7 @@ inline std::string config_table() {
         const bool is_optimizer = key.path == "optimizer.type";
         for (std::size_t bar; (bar = of.find('|')) != of.npos;) of.replace(bar, 1, ", ");
         if (key.kind == ConfigKey::Kind::choice && key.fate == Fate::honoured)
-            what += ": " + code(is_optimizer ? optimizer_types : key.choices, ", ");
+            what += "; one of " + code(is_optimizer ? optimizer_types : key.choices, ", ");
         if (is_optimizer) what += "; others are refused, each for its reason";
         if (key.automatic) what += "; may be `\"auto\"`";
         if (key.fate == Fate::unsupported && key.off != key.standard)
