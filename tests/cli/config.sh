@@ -89,6 +89,8 @@ resolves optimizer_states bf16 '{"bf16": {"enabled": true, "bf16_optimizer_state
 resolves optimizer_states '8 bits' '{"zeropp": {"optimizer_states": "8bit"}}'
 resolves recompute true '{"activation_checkpointing": {"partition_activations": true}}'
 resolves bucket_elements 1000 '{"zero_optimization": {"reduce_bucket_size": 1e3}}'
+resolves zero_stage 0 '{"wandb": {"two\nlines": 1}}'
+has out.txt '^wandb\.two\\nlines = 1 +harmless +wandb is off$'
 elastic='{"elasticity": {"enabled": true, "max_train_batch_size": 2000, "micro_batch_sizes": [2, 4, 6], "version": 0.1}}'
 resolves train_batch_size 1680 "$elastic" --world 7
 has out.txt '^gradient_accumulation_steps +40$'
