@@ -90,7 +90,8 @@ inline const ConfigKey* find_config_key(std::string_view path, std::string_view 
 /// "expected reduce_bucket_size": the nearest keys of the block; all of them if none is near. Of a
 /// key that another block or type has, where it belongs.
 inline std::string nearest_config_keys(std::string_view path, std::string_view type = {}) {
-    const auto [block, key] = detail::block_and_key(path);
+    const auto parts = detail::block_and_key(path);
+    const std::string_view block = parts.first, key = parts.second;  // clang 14 captures these
     std::string all, elsewhere, near;
     std::size_t best = key.size() / 3 + 1;
     for_each_config_key([&](const ConfigKey& row) {
