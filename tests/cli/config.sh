@@ -77,7 +77,7 @@ resolves gradient_accumulation_steps 2 '{"train_batch_size": 24, "gradient_accum
 has out.txt '^gradient_accumulation_steps = auto -> 2 \(train_batch_size\) '
 resolves gradient_type fp32 '{"gradient_accumulation_steps": 2, "bf16": {"enabled": true}}'
 resolves gradient_type bf16 '{"gradient_accumulation_steps": 2, "bf16": {"enabled": true}, "data_types": {"grad_accum_dtype": "bf16"}}'
-resolves gradient_clipping 0 '{"gradient_clipping": 0}'
+resolves gradient_clipping '0\.0' '{"gradient_clipping": 0}'
 resolves loss_scale dynamic '{"fp16": {"enabled": true}}'
 resolves loss_scale 128 '{"fp16": {"enabled": true, "loss_scale": 128}}'
 resolves zero_stage 1 '{"zero_optimization": true}'
@@ -89,6 +89,8 @@ resolves optimizer_states bf16 '{"bf16": {"enabled": true, "bf16_optimizer_state
 resolves optimizer_states '8 bits' '{"zeropp": {"optimizer_states": "8bit"}}'
 resolves recompute true '{"activation_checkpointing": {"partition_activations": true}}'
 resolves bucket_elements 1000 '{"zero_optimization": {"reduce_bucket_size": 1e3}}'
+resolves zero_stage 0 '{"wandb": {"two\nlines": 1}}'
+has out.txt '^wandb\.two\\nlines = 1 +harmless +wandb is off$'
 elastic='{"elasticity": {"enabled": true, "max_train_batch_size": 2000, "micro_batch_sizes": [2, 4, 6], "version": 0.1}}'
 resolves train_batch_size 1680 "$elastic" --world 7
 has out.txt '^gradient_accumulation_steps +40$'
@@ -98,7 +100,7 @@ refused ": elasticity gives batches of 1680 on 11 ranks, expected one of 1, 2, 3
 refuses 1 "zeropp: nothing.json: No such file or directory, expected a readable file" "$info" config nothing.json
 refuses 1 "zeropp: tiny: is a directory, expected a readable file" "$info" config tiny
 refused ": is empty, expected JSON" ""
-refused ": column 1: syntax error while parsing value - invalid literal; last read: 't'; expected '[', '{', or a literal" 'train_batch_size: 8'
+refused ": column 3: syntax error while parsing value - invalid literal; last read: 'tra', expected JSON" 'train_batch_size: 8'
 refused ": line 1, column 2: syntax error while parsing object key - invalid literal; last read: '{/'; expected string literal" '{// examples
  "train_batch_size": 8}'
 refused ": zero_optimization.stage is given twice, expected once" '{"zero_optimization": {"stage": 1, "stage": 2}}'
@@ -142,5 +144,9 @@ same "the table of docs/deepspeed.md, which is to be printed anew by zeropp-info
 cp guide-training.json ds_config.json
 works "$info" config ds_config.json --world 4
 sed -n '/^```text$/,/^```$/p' "$docs/deepspeed.md" | sed '1d;$d' >shown.txt
+[ -s shown.txt ] || complain "docs/deepspeed.md shows no report"
 same "the report in docs/deepspeed.md, which is to be printed anew" shown.txt out.txt
+config "$(sed -n '/^```json$/,/^```$/p' "$docs/deepspeed.md" | sed '1d;$d')"
+works "$info" config ds.json
+has out.txt '^optimizer_states +8 bits$'
 finish

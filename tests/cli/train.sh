@@ -95,7 +95,7 @@ same "a file and the same flags" file/model.safetensors flags/model.safetensors
 
 echo '{"optimizer": {"type": "AdamW", "params": {"lr": 1e-2}}}' >short.json
 works "$t5" train --model tiny --train train.jsonl --output file --deepspeed short.json --steps 1
-has out.txt '; fp32 as short.json without a bf16 block says$'
+has out.txt '; fp32 as short.json without a bf16 or fp16 block says$'
 
 # Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
 works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16

@@ -42,6 +42,12 @@ inline std::string plain_text(const Json& value) {
     return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+/// As in JSON, without quotes: one line, whatever a free key has in it.
+inline std::string escaped(const std::string& text) {
+    const std::string quoted = Json(text).dump();
+    return quoted.substr(1, quoted.size() - 2);
+}
+
 /// The learning rate that a schedule starts from; null: the optimizer makes its own.
 inline Json learning_rate_of(const Config& config) {
     const auto& given = config.optimizer;
@@ -152,7 +158,7 @@ inline ConfigReport config_report(Config config, int world) {
 inline std::string config_text(const ConfigReport& report) {
     std::vector<std::string> settings{"key = value"};
     for (const auto& [entry, choice] : report.keys)
-        settings.push_back(entry.path + " = " +
+        settings.push_back(detail::escaped(entry.path) + " = " +
                            (entry.automatic ? "auto -> " + detail::plain_text(choice.value) + " (" +
                                                   choice.by + ")"
                                             : entry.value));
@@ -215,7 +221,7 @@ inline std::string config_table() {
         const bool is_optimizer = key.path == "optimizer.type";
         for (std::size_t bar; (bar = of.find('|')) != of.npos;) of.replace(bar, 1, ", ");
         if (key.kind == ConfigKey::Kind::choice && key.fate == Fate::honoured)
-            what += ": " + code(is_optimizer ? optimizer_types : key.choices, ", ");
+            what += "; one of " + code(is_optimizer ? optimizer_types : key.choices, ", ");
         if (is_optimizer) what += "; others are refused, each for its reason";
         if (key.automatic) what += "; may be `\"auto\"`";
         if (key.fate == Fate::unsupported && key.off != key.standard)

@@ -8,7 +8,8 @@
 
 namespace zeropp::schema {
 
-inline constexpr std::string_view offload = "state stays on the device; use a higher stage, more ranks or --optimizer-states";
+inline constexpr std::string_view offload =
+    "state stays on the device; use a higher stage, more ranks or --optimizer-states";
 inline constexpr std::string_view one_rank_order = "shards are in the order of the parameters";
 
 // clang-format off
