@@ -56,11 +56,10 @@ TEST_CASE("the guide's ZeRO block is read, 5e8 as an integer", "[config]") {
     CHECK(config.zero_optimization.stage.value == 2);
     CHECK(config.zero_optimization.allgather_bucket_size.value == 500'000'000);
     CHECK(config.zero_optimization.reduce_bucket_size.value == 500'000'000);
-    CHECK(config.zero_optimization.cpu_offload.value == false);
     CHECK_NOTHROW(zp::require_supported(config));
 }
 
-TEST_CASE("the guide's fp16 block is read, and refused where it would be used", "[config]") {
+TEST_CASE("the guide's fp16 block is read", "[config]") {
     const std::string text = R"({
       "fp16": {
         "enabled": true,
@@ -76,9 +75,21 @@ TEST_CASE("the guide's fp16 block is read, and refused where it would be used", 
     CHECK(config.fp16.loss_scale_window.value == 1000);
     CHECK(config.fp16.hysteresis.value == 2);
     CHECK(config.fp16.min_loss_scale.value == 1);
-    CHECK(refusal(text) ==
-          "fp16.enabled is true, expected false; fp16 needs dynamic loss scaling, which this "
-          "version lacks: use \"bf16\": {\"enabled\": true}");
+    CHECK(refusal(text) == "accepted");
+    for (const zp::ConfigEntry& key : config.keys) CHECK(key.fate == zp::Fate::honoured);
+}
+
+TEST_CASE("\"auto\" leaves a setting to the program, older forms are read", "[config]") {
+    const zp::Config config = parsed(R"({
+      "train_batch_size": "auto", "fp16": {"enabled": "auto"}, "bfloat16": {"enabled": true},
+      "zero_optimization": true})");
+    CHECK(config.train_batch_size.automatic);
+    CHECK_FALSE(config.train_batch_size.given());
+    CHECK(config.fp16.enabled.automatic);
+    CHECK(config.bf16.value == true);
+    CHECK(config.zero_optimization.stage.value == 1);
+    CHECK(refusal(R"({"optimizer": {"type": "SGD", "params": {"dampening": "auto"}}})") ==
+          "optimizer.params.dampening is \"auto\", expected 0 to 1");
 }
 
 TEST_CASE("the guide's T5 dictionary is read", "[config]") {
@@ -108,51 +119,9 @@ TEST_CASE("the guide's T5 dictionary is read", "[config]") {
     CHECK(config.bf16.value == true);
 }
 
-TEST_CASE("a value out of range is refused with its path and the range", "[config]") {
-    CHECK(refusal(R"({"zero_optimization": {"stage": 4}})") ==
-          "zero_optimization.stage is 4, expected 0 to 3");
-    CHECK(refusal(R"({"train_batch_size": 0})") ==
-          "train_batch_size is 0, expected an integer from 1");
-    CHECK(refusal(R"({"train_batch_size": 2.5})") ==
-          "train_batch_size is 2.5, expected an integer from 1");
-    CHECK(refusal(R"({"train_batch_size": true})") ==
-          "train_batch_size is true, expected an integer from 1");
-    CHECK(refusal(R"({"train_batch_size": "auto"})") ==
-          "train_batch_size is \"auto\", expected an integer from 1");
-    CHECK(refusal(R"({"gradient_clipping": -1})") ==
-          "gradient_clipping is -1, expected a number from 0");
-    CHECK(refusal(R"({"bf16": {"enabled": 1}})") == "bf16.enabled is 1, expected true or false");
-    CHECK(refusal(R"({"bf16": true})") == "bf16 is true, expected an object");
-    CHECK(refusal(R"([1])") == "the file is [1], expected an object");
-    CHECK(refusal(R"({"optimizer": {"type": "AdamW", "params": {"betas": [0.9]}}})") ==
-          "optimizer.params.betas is [0.9], expected two numbers");
-    CHECK(refusal(R"({"optimizer": {"type": "AdamW", "params": {"betas": [0.9, 1]}}})") ==
-          "optimizer.params.betas is 1, expected a number in [0, 1)");
-    CHECK(refusal(R"({"optimizer": {"type": "Lamb"}})") ==
-          "optimizer.type is \"Lamb\", expected \"AdamW\" or \"Adam\"");
-    CHECK(refusal(R"({"optimizer": {"params": {}}})") ==
-          "optimizer.type is missing, expected \"AdamW\" or \"Adam\"");
-    CHECK(refusal(R"({"zero_optimization": {"cpu_offload": true}})") ==
-          "zero_optimization.cpu_offload is true, expected false; this version keeps the "
-          "optimizer's state beside the parameters");
-}
-
 TEST_CASE("names of types are read in any case", "[config]") {
     CHECK(parsed(R"({"optimizer": {"type": "adamw"}})").optimizer.type.value == "AdamW");
     CHECK(parsed(R"({"optimizer": {"type": "ADAM"}})").optimizer.type.value == "Adam");
-}
-
-TEST_CASE("every other key is refused by its path", "[config]") {
-    CHECK(refusal(R"({"train_batchsize": 8})").substr(0, 78) ==
-          "train_batchsize is a key that this version does not know, expected one of trai");
-    CHECK(refusal(R"({"zero_optimization": {"stage3_max_live_parameters": 1e9}})") ==
-          "zero_optimization.stage3_max_live_parameters is a key that this version does not know, "
-          "expected one of stage, allgather_partitions, allgather_bucket_size, overlap_comm, "
-          "reduce_scatter, reduce_bucket_size, contiguous_gradients, cpu_offload");
-    CHECK(refusal(R"({"optimizer": {"type": "AdamW", "params": {"amsgrad": true}}})") ==
-          "optimizer.params.amsgrad is a key that this version does not know, expected one of lr, "
-          "betas, eps, weight_decay");
-    CHECK(refusal(R"({"activation_checkpointing": {}})") != "accepted");
 }
 
 TEST_CASE("text that is no JSON, or says a key twice, is refused with its place", "[config]") {

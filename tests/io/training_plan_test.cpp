@@ -124,8 +124,7 @@ void agrees(const zp::PlannedRun& run, std::size_t ranks, int micro_steps) {
 template <class O>
 void agrees_everywhere(int micro_steps) {
     for (const std::size_t ranks : {1, 2, 3, 4})
-        for (const zp::PlannedRun& run :
-             plan_runs(request_of(ranks, O{}, micro_steps))) {
+        for (const zp::PlannedRun& run : plan_runs(request_of(ranks, O{}, micro_steps))) {
             const auto at_stage = [&](auto stage) {
                 using S = decltype(stage);
                 if (run.stage != S::number) return;
@@ -220,14 +219,13 @@ TEST_CASE("where nothing fits, by how much and what would fit is said") {
 }
 
 TEST_CASE("JSON and picture hold every number of the plan") {
-    zp::PlanReport report{
-        .model = "a<b&c",
-        .optimizer = "AdamW",
-        .communicator = "thread",
-        .source_length = 12,
-        .target_length = 7,
-        .deepspeed = zp::deepspeed_model(request_of(3).setup.units, 3, 1),
-        .request = request_of(3)};
+    zp::PlanReport report{.model = "a<b&c",
+                          .optimizer = "AdamW",
+                          .communicator = "thread",
+                          .source_length = 12,
+                          .target_length = 7,
+                          .deepspeed = zp::deepspeed_model(request_of(3).setup.units, 3, 1),
+                          .request = request_of(3)};
     report.runs = plan_runs(report.request);
     const zp::Json json = plan_json(report);
     REQUIRE(json.at("runs").size() == report.runs.size());

@@ -26,7 +26,8 @@ struct Config {
         Setting<double> max_coeff, min_coeff, clip_threshold, decay_rate, beta1;
         Setting<std::array<double, 2>> betas, eps_pair;  ///< `eps_pair`: Adafactor's eps
         Setting<bool> bias_correction, adam_w_mode, nesterov, maximize, eps_inside_sqrt;
-        Setting<bool> scale_parameter, relative_step, warmup_init, fp32_optimizer_states;
+        Setting<bool> scale_parameter, relative_step, warmup_init, fp32_optimizer_states,
+            torch_adam;
     };
     struct Scheduler {
         Setting<std::string> type, warmup_type;
@@ -82,7 +83,8 @@ struct Config {
     Setting<double> gradient_clipping;  ///< 1.0 where absent, as in DeepSpeed 0.19; 0 is off
     Setting<bool> bf16;                 ///< bf16.enabled
     Setting<bool> bf16_optimizer_states, wall_clock_breakdown, memory_breakdown, dump_state;
-    Setting<std::string> grad_accum_dtype, communication_data_type;
+    Setting<std::string> grad_accum_dtype, param_dtype;  ///< "fp32", "fp16" or "bf16"
+    Setting<std::string> communication_data_type;
     Optimizer optimizer;
     Scheduler scheduler;
     Fp16 fp16;
@@ -100,12 +102,29 @@ struct Config {
 
 namespace detail {
 
+/// Types of data have several names in DeepSpeed.
+inline void use_short_name(Setting<std::string>& dtype) {
+    if (!dtype.given()) return;
+    for (const std::string_view names :
+         {"fp32|float32|float", "fp16|float16|half", "bf16|bfloat16"})
+        if (!word_in(names, *dtype.value).empty())
+            dtype.value = std::string{names.substr(0, names.find('|'))};
+}
+
 inline void require_consistent(const Config& config) {
     const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
         require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
                 " are true, expected one of them");
     };
     both(config.bf16, config.fp16.enabled);
+    if (config.param_dtype.given() && !config.bf16.automatic && !config.fp16.enabled.automatic) {
+        const std::string model = config.bf16.value_or(false)           ? "bf16"
+                                  : config.fp16.enabled.value_or(false) ? "fp16"
+                                                                        : "fp32";
+        require(*config.param_dtype.value == model, Errc::config, config.param_dtype.origin,
+                " is \"", *config.param_dtype.value, "\", expected \"", model,
+                "\", as bf16.enabled and fp16.enabled say");
+    }
     const auto& optimizer = config.optimizer;
     require(!optimizer.nesterov.value_or(false) ||
                 (optimizer.momentum.value_or(0) > 0 && optimizer.dampening.value_or(0) == 0),
@@ -132,6 +151,8 @@ inline void require_consistent(const Config& config) {
 inline Config parse_config(std::string_view text, const std::string& name) {
     Config config;
     config.name = name;
+    require(Json::accept(text) || !Json::accept(text, true), Errc::config, name,
+            ": has comments, expected JSON, which has none; take them out");
     const detail::ConfigReader file{parse_json(text, name), name, config.keys};
     const auto take = [&](std::string_view path, auto& setting) { file.take(path, setting); };
 #define ZEROPP_TAKE(block, member) take(#block "." #member, config.block.member)
@@ -146,8 +167,12 @@ inline Config parse_config(std::string_view text, const std::string& name) {
     take("dump_state", config.dump_state);
     take("communication_data_type", config.communication_data_type);
     take("data_types.grad_accum_dtype", config.grad_accum_dtype);
+    take("data_types.param_dtype", config.param_dtype);
+    detail::use_short_name(config.grad_accum_dtype);
+    detail::use_short_name(config.param_dtype);
     take("bfloat16.enabled", config.bf16);
     take("bf16.enabled", config.bf16);
+    take("bfloat16.bf16_optimizer_states", config.bf16_optimizer_states);
     take("bf16.bf16_optimizer_states", config.bf16_optimizer_states);
     ZEROPP_TAKE(fp16, enabled);
     ZEROPP_TAKE(fp16, loss_scale);
@@ -170,6 +195,11 @@ inline Config parse_config(std::string_view text, const std::string& name) {
     ZEROPP_TAKE_PARAMETER(optimizer, bias_correction);
     ZEROPP_TAKE_PARAMETER(optimizer, adam_w_mode);
     ZEROPP_TAKE_PARAMETER(optimizer, fp32_optimizer_states);
+    ZEROPP_TAKE_PARAMETER(optimizer, torch_adam);
+    // PyTorch's class, which DeepSpeed then uses, has a default of its own.
+    if (config.optimizer.torch_adam.value_or(false) &&
+        config.optimizer.type.value_or("") == "AdamW" && !config.optimizer.weight_decay.given())
+        config.optimizer.weight_decay = {0.01, config.optimizer.torch_adam.origin};
     ZEROPP_TAKE_PARAMETER(optimizer, momentum);
     ZEROPP_TAKE_PARAMETER(optimizer, dampening);
     ZEROPP_TAKE_PARAMETER(optimizer, nesterov);
@@ -259,14 +289,24 @@ inline std::vector<std::string> unsupported_sentences(const Config& config) {
         if (sentences.size() == 9)
             ++more;
         else
-            sentences.push_back(config.name + ": " + entry.path + " is " + entry.value +
-                                ", which is not supported, expected " + entry.expected + "; " +
-                                entry.note);
+            sentences.push_back(config.name + ": " + detail::cut(entry.path, 120) + " is " +
+                                detail::cut(entry.value) + ", which is not supported, expected " +
+                                entry.expected + "; " + entry.note);
     }
     if (more != 0)
         sentences.push_back(config.name + ": " + std::to_string(more) +
                             " further keys are not supported, expected none");
     return sentences;
+}
+
+/// Leaves off what zeropp does not do: for users who asked for it, after the sentences above.
+inline void leave_off_unsupported(Config& config) {
+    Setting<std::string>& type = config.optimizer.type;
+    if (type.given() && detail::word_in(schema::optimizers, *type.value).empty())
+        type.value = "AdamW";
+    for (ConfigEntry& entry : config.keys)
+        if (entry.fate == Fate::unsupported && entry.path == "optimizer.type")
+            entry.note += "; AdamW in its place";
 }
 
 /// Refuses what the file may say but zeropp does not do; nothing is weakened in silence.

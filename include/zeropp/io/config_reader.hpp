@@ -21,13 +21,18 @@ namespace zeropp {
 
 /// A key of the file and what becomes of it.
 struct ConfigEntry {
-    std::string path, value;  ///< the value as JSON
+    std::string path, value;  ///< the value as JSON, in ASCII
     Fate fate = Fate::honoured;
     std::string note, expected;  ///< `expected`: what would be supported
     bool automatic = false;      ///< the value is "auto"
 };
 
 namespace detail {
+
+/// As much of a value or a path as a sentence holds.
+inline std::string cut(const std::string& text, std::size_t most = 60) {
+    return text.size() <= most ? text : text.substr(0, most) + "...";
+}
 
 class ConfigReader {
 public:
@@ -40,9 +45,9 @@ public:
         for (const char* block : {"optimizer", "scheduler"})
             if (const Json* found = at(block); found != nullptr && found->is_object()) {
                 const auto type = found->find("type");
-                if (type == found->end())
+                if (type == found->end() || type->is_null())
                     fail(Errc::config, name_, ": ", block, ".type is missing, expected ",
-                         one_of(find_config_key(std::string{block} + ".type")->choices));
+                         one_of(*find_config_key(std::string{block} + ".type")));
                 if (type->is_string())
                     (*block == 'o' ? optimizer_ : scheduler_) = type->get<std::string>();
             }
@@ -53,7 +58,9 @@ public:
     void take(std::string_view path, Setting<T>& setting) const {
         const Json* const value = at(path);
         if (value == nullptr || value->is_null()) return;
-        if (is_auto(*value)) {
+        const ConfigKey* const key = find_config_key(path, type_of(path));
+        if (key == nullptr || key->kind == ConfigKey::Kind::any) return;  // was not checked
+        if (may_be_auto(*key) && is_auto(*value)) {
             setting.automatic = true;
             setting.origin = origin(path);
             return;
@@ -61,9 +68,8 @@ public:
         if constexpr (std::is_same_v<T, std::int64_t>)
             setting = {static_cast<std::int64_t>(value->get<double>()), origin(path)};
         else if constexpr (std::is_same_v<T, std::string>) {
-            const ConfigKey* const key = find_config_key(path, type_of(path));
             const auto text = value->get<std::string>();
-            const bool is_choice = key != nullptr && key->kind == ConfigKey::Kind::choice;
+            const bool is_choice = key->kind == ConfigKey::Kind::choice;
             setting = {is_choice ? std::string{word_in(key->choices, text)} : text, origin(path)};
         } else
             setting = {value->get<T>(), origin(path)};
@@ -83,7 +89,7 @@ public:
     }
     void take(std::string_view path, std::vector<std::string>& list) const {
         const Json* const value = at(path);
-        if (value == nullptr) return;
+        if (value == nullptr || is_auto(*value)) return;
         const bool holds =
             value->is_array() && std::all_of(value->begin(), value->end(),
                                              [](const Json& each) { return each.is_string(); });
@@ -97,12 +103,18 @@ private:
     static bool is_auto(const Json& value) {
         return value.is_string() && value.get_ref<const std::string&>() == "auto";
     }
-    static std::string shown(const Json& value) {
-        std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-        constexpr std::size_t most = 60;
-        return text.size() <= most ? text : text.substr(0, most) + "...";
+    static std::string text_of(const Json& value) {
+        return value.dump(-1, ' ', true, Json::error_handler_t::replace);
     }
-    static std::string one_of(std::string_view choices) {
+    static std::string shown(const Json& value) { return cut(text_of(value)); }
+    /// A key as JSON has it, without the quotes: nothing in it ends a line.
+    static std::string shown_key(const std::string& key) {
+        const std::string quoted = text_of(Json(key));
+        return quoted.substr(1, quoted.size() - 2);
+    }
+    static std::string one_of(const ConfigKey& row) {
+        const std::string_view choices =
+            row.path == "optimizer.type" ? schema::optimizers : row.choices;
         std::string all;
         std::size_t left = 0;
         for_each_word(choices, [&](std::string_view) { ++left; });
@@ -112,7 +124,9 @@ private:
         });
         return all;
     }
-    std::string origin(std::string_view path) const { return name_ + ": " + std::string{path}; }
+    std::string origin(std::string_view path) const {
+        return name_ + ": " + cut(std::string{path}, 120);
+    }
     /// The type that a key of optimizer or scheduler depends on.
     std::string_view type_of(std::string_view path) const {
         return path.starts_with("optimizer.")   ? std::string_view{optimizer_}
@@ -151,27 +165,30 @@ private:
 
     void walk(const Json& object, const std::string& block) {
         for (const auto& [key, value] : object.items()) {
-            const std::string path = block.empty() ? key : block + "." + key;
+            const std::string path = block.empty() ? shown_key(key) : block + "." + shown_key(key);
             const ConfigKey* const row = find_config_key(path, type_of(path));
-            if (row == nullptr) {
+            if (row == nullptr || key.empty() || key.find('.') != key.npos) {
                 const std::string_view type = type_of(path);
                 fail(Errc::config, origin(path), " is no key of DeepSpeed's",
                      type.empty() ? "" : " for type ", type, ", expected ",
                      nearest_config_keys(path, type));
             }
             if (row->kind == ConfigKey::Kind::block) {
-                if (value.is_null()) continue;
+                if (value.is_null() || (is_auto(value) && takes_auto(path))) continue;
                 if (!value.is_object())
                     fail(Errc::config, origin(path), " is ", shown(value), ", expected an object");
                 walk(value, path);
                 continue;
             }
-            if (!value.is_null() && !(row->automatic && is_auto(value))) check(path, *row, value);
+            if (!value.is_null() && !(may_be_auto(*row) && is_auto(value)))
+                check(path, *row, value);
             entries_.push_back(judged(path, *row, value));
         }
     }
     ConfigEntry judged(const std::string& path, const ConfigKey& row, const Json& value) const {
-        ConfigEntry entry{path, shown(value), row.fate, std::string{row.note}, {}, is_auto(value)};
+        ConfigEntry entry{path,     text_of(value),
+                          row.fate, std::string{row.note},
+                          {},       may_be_auto(row) && is_auto(value)};
         if (path == "optimizer.type" && value.is_string()) judge_optimizer(entry, value);
         if (row.fate != Fate::unsupported) return entry;
         for_each_word(row.off, [&](std::string_view off) {
@@ -179,24 +196,20 @@ private:
             const Json leaves_off = Json::parse(off, nullptr, false);
             if (value == leaves_off) entry.fate = Fate::harmless;
         });
-        if (value.is_null()) entry.fate = Fate::harmless;
+        if (value.is_null() || entry.automatic) entry.fate = Fate::harmless;
         if (entry.expected.empty()) entry.expected = "it left out";
         if (entry.fate == Fate::harmless) entry.note = "left off";
         return entry;
     }
     static void judge_optimizer(ConfigEntry& entry, const Json& value) {
-        const std::string_view type = word_in("Adam|AdamW|Lamb|Lion|Adagrad|SGD|Adafactor",
-                                              value.get_ref<const std::string&>());
-        if (!type.empty()) return;
-        const bool is_muon = same_word(value.get_ref<const std::string&>(), "Muon");
+        const auto& type = value.get_ref<const std::string&>();
+        if (!word_in(schema::optimizers, type).empty()) return;
         entry.fate = Fate::unsupported;
-        entry.expected =
-            "\"AdamW\", \"Adam\", \"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or "
-            "\"Adafactor\"";
-        entry.note = is_muon ? "Muon orthogonalises whole matrices, which shards of equal size cut"
-                     : value.get_ref<const std::string&>().find("Bit") != std::string::npos ||
-                             same_word(value.get_ref<const std::string&>(), "ZeroOneAdam")
-                         ? "gradients travel in the model's type"
+        entry.expected = one_of(*find_config_key(entry.path));
+        entry.note = same_word(type, "Muon")
+                         ? "Muon orthogonalises whole matrices, which shards of equal size cut"
+                     : !word_in("OneBitAdam|ZeroOneAdam|OneBitLamb", type).empty()
+                         ? "gradients travel in the model's type, not in one bit"
                          : "rates scaled by width are the model's parametrisation";
     }
 
@@ -210,12 +223,12 @@ private:
                 if (!value.is_boolean()) refuse("true or false");
                 break;
             case Kind::whole: {
+                const double wide = value.is_number() ? value.get<double>() : row.least;
                 const std::string range =
-                    row.most == schema::largest_whole
-                        ? "an integer from " + setting_text(row.least)
-                        : setting_text(row.least) + " to " + setting_text(row.most);
+                    row.most < schema::largest_whole || wide > row.most
+                        ? setting_text(row.least) + " to " + setting_text(row.most)
+                        : "an integer from " + setting_text(row.least);
                 if (!value.is_number()) refuse(range);
-                const double wide = value.get<double>();
                 if (wide != std::floor(wide) || wide < row.least || wide > row.most) refuse(range);
                 break;
             }
@@ -232,7 +245,7 @@ private:
             case Kind::choice:
                 if (!value.is_string() ||
                     word_in(row.choices, value.get_ref<const std::string&>()).empty())
-                    refuse(one_of(row.choices));
+                    refuse(one_of(row));
                 break;
             case Kind::block:
             case Kind::any:

@@ -94,19 +94,31 @@ inline BatchSizes elastic_batch_sizes(const Config& config, std::int64_t ranks) 
             ", expected 0.1 or 0.2");
     const bool larger = elastic.prefer_larger_batch.value_or(true);
     const std::int64_t largest = *elastic.max_train_batch_size.value;
+    constexpr std::int64_t largest_of_all = 1'000'000'000, most_micro = 32;
+    require(largest <= largest_of_all, Errc::config, where, "max_train_batch_size is ", largest,
+            ", expected 1 to ", largest_of_all);
+    const std::vector<std::int64_t>& micro_sizes = elastic.micro_batch_sizes;
+    require(micro_sizes.size() <= most_micro, Errc::config, where, "micro_batch_sizes has ",
+            micro_sizes.size(), " sizes, expected at most ", most_micro);
     const std::int64_t node = version == 0.1 ? 1 : elastic.num_gpus_per_node.value_or(1);
-    require(largest >= node, Errc::config, where, "max_train_batch_size is ", largest,
-            ", expected at least num_gpus_per_node, which is ", node);
-    ElasticBatch batch = elastic_batch(elastic.micro_batch_sizes, largest / node,
-                                       elastic.min_gpus.value_or(1) / node,
-                                       elastic.max_gpus.value_or(10'000) / node, larger);
+    const std::int64_t largest_micro = *std::max_element(micro_sizes.begin(), micro_sizes.end());
+    require(largest_micro <= largest / node, Errc::config, where, "micro_batch_sizes has ",
+            largest_micro, ", expected at most ", largest / node, ": max_train_batch_size",
+            node == 1 ? "" : " / num_gpus_per_node");
+    const std::int64_t least_ranks = elastic.min_gpus.value_or(1);
+    std::int64_t most_ranks = elastic.max_gpus.value_or(10'000);
+    require(least_ranks <= most_ranks, Errc::config, where, "min_gpus is ", least_ranks,
+            ", expected at most max_gpus, which is ", most_ranks);
+    most_ranks = most_ranks < node ? largest : most_ranks / node;  // as DeepSpeed reads 0 nodes
+    ElasticBatch batch =
+        elastic_batch(micro_sizes, largest / node, least_ranks / node, most_ranks, larger);
     batch.train *= node;
     for (std::int64_t& count : batch.ranks) count *= node;
 
     const bool fits = std::binary_search(batch.ranks.begin(), batch.ranks.end(), ranks);
     if (!fits && version == 0.2) {
         batch.train = 0;
-        for (const std::int64_t micro : elastic.micro_batch_sizes) {
+        for (const std::int64_t micro : micro_sizes) {
             const std::int64_t train = largest / (micro * ranks) * (micro * ranks);
             if (train > 0 &&
                 (batch.train == 0 || (larger ? train > batch.train : train < batch.train)))
@@ -123,9 +135,8 @@ inline BatchSizes elastic_batch_sizes(const Config& config, std::int64_t ranks) 
             ranks == 1 ? " rank" : " ranks", ", expected one of ", counts.empty() ? "none" : counts,
             " ranks");
     std::int64_t chosen = 0;
-    for (const std::int64_t micro : elastic.micro_batch_sizes)
-        if (batch.train / ranks % micro == 0 && (chosen == 0 || (larger && micro > chosen)))
-            chosen = micro;
+    for (const std::int64_t micro : micro_sizes)
+        if (batch.train / ranks % micro == 0) chosen = std::max(chosen, micro);
     require(chosen != 0, Errc::config, config.name, ": elasticity gives ", batch.train / ranks,
             " examples a rank, expected a multiple of one of micro_batch_sizes");
     return {batch.train, chosen, batch.train / (ranks * chosen)};

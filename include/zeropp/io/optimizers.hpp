@@ -48,7 +48,8 @@ O adam_of(const Config::Optimizer& given, const std::array<double, 2>& betas) {
             .beta2 = betas[1],
             .eps = or_else(given.eps, 1e-8f),
             .weight_decay = or_else(given.weight_decay, 0),
-            .bias_correction = given.bias_correction.value_or(true)};
+            .bias_correction = given.bias_correction.value_or(true),
+            .maximize = given.maximize.value_or(false)};
 }
 inline Adafactor adafactor_of(const Config::Optimizer& given) {
     Adafactor optimizer;
@@ -73,8 +74,9 @@ inline Adafactor adafactor_of(const Config::Optimizer& given) {
 
 }  // namespace detail
 
-/// AdamW where none is named. "Adam" is AdamW too unless `adam_w_mode` is false, as in DeepSpeed;
-/// defaults are DeepSpeed's (weight_decay 0, lr 1e-3), of Adagrad and SGD PyTorch's.
+/// AdamW where none is named. "Adam" is AdamW too unless `adam_w_mode` is false, as in DeepSpeed,
+/// where "AdamW" is so in any case; defaults are DeepSpeed's (weight_decay 0, lr 1e-3), of Adagrad
+/// and SGD PyTorch's.
 inline AnyOptimizer optimizer_of(const Config& config) {
     using detail::or_else;
     const Config::Optimizer& given = config.optimizer;
@@ -115,7 +117,8 @@ inline AnyOptimizer optimizer_of(const Config& config) {
                            .maximize = given.maximize.value_or(false)};
     }
     if (type == "Adafactor") return detail::adafactor_of(given);
-    if (!given.adam_w_mode.value_or(true)) return detail::adam_of<Adam>(given, betas);
+    if (type == "Adam" && !given.adam_w_mode.value_or(true))
+        return detail::adam_of<Adam>(given, betas);
     return detail::adam_of<AdamW>(given, betas);
 }
 

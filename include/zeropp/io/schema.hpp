@@ -77,7 +77,22 @@ inline std::string_view last_of(std::string_view path) {
     return dot == std::string_view::npos ? path : path.substr(dot + 1);
 }
 
+/// Blocks in which DeepSpeed itself takes "auto" for the default of any key.
+constexpr bool takes_auto(std::string_view path) {
+    for (const std::string_view block :
+         {"zero_optimization.", "fp16.", "bf16.", "bfloat16.", "tensorboard.", "csv_monitor.",
+          "wandb.", "comet.", "comms_logger.", "hybrid_engine.", "compile.", "tensor_parallel.",
+          "timers.throughput."})
+        if (path.starts_with(block)) return true;
+    return false;
+}
+
 }  // namespace detail
+
+/// Whether the key may be "auto": DeepSpeed takes its default, or a program fills it in.
+constexpr bool may_be_auto(const ConfigKey& key) {
+    return key.automatic || detail::takes_auto(key.path);
+}
 
 /// The row of a path; `type` is that of the optimizer or scheduler it belongs to. Null: there is
 /// none.

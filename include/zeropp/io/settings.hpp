@@ -74,18 +74,29 @@ inline void require_multiple(const Setting<std::int64_t>& train, std::int64_t di
 inline BatchSizes batch_sizes(const Setting<std::int64_t>& train,
                               const Setting<std::int64_t>& micro,
                               const Setting<std::int64_t>& accumulation, int ranks) {
-    const auto in_range = [](const Setting<std::int64_t>& setting, std::int64_t most) {
+    constexpr std::int64_t most_ranks = 1 << 20, most = 1'000'000;
+    require(1 <= ranks && ranks <= most_ranks, Errc::config, "batch sizes: there are ", ranks,
+            " ranks, expected 1 to ", most_ranks);
+    const auto in_range = [](const Setting<std::int64_t>& setting, std::int64_t limit) {
         const std::int64_t value = setting.value_or(1);
-        require(1 <= value && value <= most, Errc::config, setting.origin, " is ", value,
-                ", expected 1 to ", most);
+        require(1 <= value && value <= limit, Errc::config, setting.origin, " is ", value,
+                ", expected 1 to ", limit);
     };
     in_range(train, 1'000'000'000'000);
-    in_range(micro, 1'000'000);
-    in_range(accumulation, 1'000'000);
+    in_range(micro, most);
+    in_range(accumulation, most);
     require(train.given() || micro.given(), Errc::config,
             "batch sizes: neither train_batch_size nor train_micro_batch_size_per_gpu is given, "
             "expected at least one");
     const std::string of_ranks = std::to_string(ranks) + (ranks == 1 ? " rank" : " ranks");
+    const auto derived = [&](BatchSizes sizes) {
+        const bool is_micro = sizes.micro > most;
+        require(!is_micro && sizes.accumulation <= most, Errc::config, train.origin, " is ",
+                sizes.train, ", which makes ", is_micro ? sizes.micro : sizes.accumulation,
+                is_micro ? " examples a micro-step" : " micro-steps a step", " on ", of_ranks,
+                ", expected at most ", most);
+        return sizes;
+    };
     const auto named = [](const Setting<std::int64_t>& setting) {
         return std::to_string(*setting.value) + " (" + setting.origin + ")";
     };
@@ -102,15 +113,16 @@ inline BatchSizes batch_sizes(const Setting<std::int64_t>& train,
     }
     if (micro.given()) {
         detail::require_multiple(train, *micro.value * ranks, named(micro) + " * " + of_ranks);
-        return {*train.value, *micro.value, *train.value / (*micro.value * ranks)};
+        return derived({*train.value, *micro.value, *train.value / (*micro.value * ranks)});
     }
     if (accumulation.given()) {
         detail::require_multiple(train, *accumulation.value * ranks,
                                  named(accumulation) + " * " + of_ranks);
-        return {*train.value, *train.value / (*accumulation.value * ranks), *accumulation.value};
+        return derived(
+            {*train.value, *train.value / (*accumulation.value * ranks), *accumulation.value});
     }
     detail::require_multiple(train, ranks, of_ranks);
-    return {*train.value, *train.value / ranks, 1};
+    return derived({*train.value, *train.value / ranks, 1});
 }
 
 }  // namespace zeropp

@@ -30,7 +30,7 @@ struct ConfigKey {
     std::string_view choices{};  ///< "a|b"; in any case
     std::string_view off{};      ///< JSON values, by '|', that leave what is unsupported off
     std::string_view of{};       ///< types of optimizer or scheduler, by '|', that have it
-    bool automatic = false;      ///< may be "auto"
+    bool automatic = false;      ///< may be "auto" though its block does not take it everywhere
 
     constexpr ConfigKey range(double from, double to) const {
         ConfigKey key = *this;
