@@ -101,7 +101,7 @@ refuses 1 "zeropp: nothing.json: No such file or directory, expected a readable 
 refuses 1 "zeropp: tiny: is a directory, expected a readable file" "$info" config tiny
 refused ": is empty, expected JSON" ""
 refused ": column 3: syntax error while parsing value - invalid literal; last read: 'tra', expected JSON" 'train_batch_size: 8'
-refused ": line 1, column 2: syntax error while parsing object key - invalid literal; last read: '{/'; expected string literal" '{// examples
+refused ": has comments, expected JSON, which has none; take them out" '{// examples
  "train_batch_size": 8}'
 refused ": zero_optimization.stage is given twice, expected once" '{"zero_optimization": {"stage": 1, "stage": 2}}'
 refused ": the file is [1], expected an object" '[1]'

@@ -42,12 +42,6 @@ inline std::string plain_text(const Json& value) {
     return value.is_null() ? "none" : value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-/// As in JSON, without quotes: one line, whatever a free key has in it.
-inline std::string escaped(const std::string& text) {
-    const std::string quoted = Json(text).dump();
-    return quoted.substr(1, quoted.size() - 2);
-}
-
 /// The learning rate that a schedule starts from; null: the optimizer makes its own.
 inline Json learning_rate_of(const Config& config) {
     const auto& given = config.optimizer;
@@ -158,7 +152,7 @@ inline ConfigReport config_report(Config config, int world) {
 inline std::string config_text(const ConfigReport& report) {
     std::vector<std::string> settings{"key = value"};
     for (const auto& [entry, choice] : report.keys)
-        settings.push_back(detail::escaped(entry.path) + " = " +
+        settings.push_back(entry.path + " = " +
                            (entry.automatic ? "auto -> " + detail::plain_text(choice.value) + " (" +
                                                   choice.by + ")"
                                             : entry.value));

@@ -39,7 +39,7 @@ inline constexpr std::array training{
     flag("zero_force_ds_cpu_optimizer", "true", harmless, "there is one kind of each optimizer"),
     flag("wall_clock_breakdown", "false", honoured, "a table of where the time of a step goes"),
     flag("memory_breakdown", "false", honoured, "planned bytes beside measured ones"),
-    flag("dataloader_drop_last", "false", harmless, "every example is used; the last batch of an epoch is filled from its begin"),
+    flag("dataloader_drop_last", "false", harmless, "as if true: an epoch has whole steps, what is left over is left out"),
     whole("vocabulary_size", "null", harmless, "a hint for speed on GPUs"),
     flag("graph_harvesting", "false", harmless, "a hint for speed on GPUs"),
     flag("use_data_before_expert_parallelism", "false", harmless, "there are no experts"),
