@@ -176,7 +176,7 @@ ds '{"optimizer": {"type": "AdamW", "params": {"amsgrad": true}}}'
 refuses 1 "zeropp: ds_config.json: optimizer.params.amsgrad is true, which is not supported, expected false; AdamW without it" \
     "${train[@]}" "${good[@]}" --deepspeed ds_config.json
 ds '{"fp16": {"enabled": true}}'
-refuses 1 'zeropp: ds_config.json: fp16.enabled is true, expected false; fp16 needs dynamic loss scaling, which this version lacks: use "bf16": {"enabled": true}' \
+refuses 1 "zeropp: ds_config.json: fp16.enabled is true, expected --dtype fp32's false; give one of the two, or the same value" \
     "${train[@]}" "${good[@]}" --deepspeed ds_config.json
 ds '{"zero_optimization": {"stage": 2}, "optimizer": {"type": "AdamW", "params": {"lr": 3e-4}}}'
 refuses 1 "zeropp: ds_config.json: zero_optimization.stage is 2, expected --zero's 3; give one of the two, or the same value" \
