@@ -152,6 +152,8 @@ TEST_CASE("frozen units take parameters alone, in memory and on the wire") {
     check("gated_untied", {"shared.weight"});
     check("relu_tied", {"decoder.block.0.*"});
     check("relu_tied", {"shared.weight", "encoder.*"});
+    check("relu_tied", {"encoder.*", "decoder.*"});
+    check("gated_untied", {"shared.weight", "encoder.*", "decoder.*"});
 }
 
 TEST_CASE("a frozen tensor beside trained ones keeps its value and takes what they take") {
@@ -204,6 +206,7 @@ TEST_CASE("all stages leave the same bits in a T5 with frozen parameters", "[law
     for (const std::vector<std::string>& patterns :
          std::vector<std::vector<std::string>>{{"encoder.*", "shared.weight"},
                                                {"encoder.block.0.*", "*.layer_norm.weight"},
+                                               {"encoder.*", "decoder.*"},
                                                {"decoder.*"}})
         for (const bool recompute : {false, true}) {
             const auto expected = train<zp::Zero<0>, float>(patterns, "relu_tied").after;
