@@ -103,6 +103,7 @@ zp::PlanReport plan(const Options& options) {
 
     zp::Config file;
     if (options.deepspeed) file = zp::read_config(*options.deepspeed);
+    zp::require_supported(file);
     if (options.micro_batch)
         zp::merge(file.train_micro_batch_size_per_gpu, *options.micro_batch, "--micro-batch");
     if (options.accumulation)
@@ -111,7 +112,8 @@ zp::PlanReport plan(const Options& options) {
         zp::merge(file.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
     if (options.optimizer_states)
         zp::merge(file.zeropp.optimizer_states, *options.optimizer_states, "--optimizer-states");
-    if (!file.train_batch_size.given() && !file.train_micro_batch_size_per_gpu.given())
+    if (!file.elasticity.enabled.value_or(false) && !file.train_batch_size.given() &&
+        !file.train_micro_batch_size_per_gpu.given())
         file.train_micro_batch_size_per_gpu = {8, "zeropp-plan"};
     const zp::BatchSizes sizes = zp::batch_sizes(file, static_cast<int>(options.world));
 
@@ -128,8 +130,7 @@ zp::PlanReport plan(const Options& options) {
     setup.ranks = options.world;
     setup.optimizer = zp::optimizer_of(file);
     setup.options.get<zp::OptimizerStates>() = zp::optimizer_states_of(file);
-    if (zp::gradients_of(file).type == zp::DType::fp32)  // for all precisions alike
-        setup.options.get<zp::Gradients>().type = zp::DType::fp32;
+    setup.options.get<zp::Gradients>() = zp::gradients_of(file);
     setup.options.get<zp::Accumulation>().steps = static_cast<int>(sizes.accumulation);
     setup.options.get<zp::Buckets>() = zp::buckets_of(file);
     if (options.communicator == "mpi") setup.workspace = zp::MpiComm::workspace_bytes;
@@ -151,7 +152,7 @@ zp::PlanReport plan(const Options& options) {
         report.choice = {
             zp::with_stage(file, [](auto stage) { return stage.number; }),
             zp::with_precision(file, []<class E>(zp::Precision<E>) { return zp::dtype_of<E>; }),
-            std::filesystem::path{*options.deepspeed}.filename().string()};
+            std::filesystem::path{*options.deepspeed}.filename().string(), zp::recompute_of(file)};
     report.runs = zp::plan_runs(request);
     zp::require_one_fits(request, report.runs);
     return report;

@@ -167,6 +167,12 @@ void add_train(CLI::App& app, TrainOptions& options) {
     command.add_option("--accumulation", options.accumulation, "micro-steps a step [1]")
         ->type_name("N")
         ->check(a_batch);
+    command
+        .add_option("--reduce", options.reduce,
+                    "when gradients are reduced: every_micro_step, once_a_step, or by_stage: once "
+                    "at 0 and 1, every at 2 and 3 [by_stage]")
+        ->type_name("NAME")
+        ->check(one_of({"by_stage", "every_micro_step", "once_a_step"}));
     command.add_option("--objective", options.objective, "seq2seq or span-corruption")
         ->type_name("NAME")
         ->check(one_of({"seq2seq", "span-corruption"}))

@@ -25,6 +25,7 @@ struct TrainOptions {
     std::optional<std::string> dtype;  ///< "fp32", "bf16", "fp16" or "auto"
     std::optional<std::string> optimizer, schedule;
     std::optional<std::string> optimizer_states;  ///< "fp32", "bf16" or "8bit"
+    std::optional<std::string> reduce;  ///< "by_stage", "every_micro_step" or "once_a_step"
     std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
     std::optional<double> lr, weight_decay, momentum, clip, loss_scale, dropout;
     std::optional<std::int64_t> warmup_steps;

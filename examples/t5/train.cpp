@@ -25,6 +25,30 @@ namespace zp = zeropp;
 
 namespace {
 
+/// A flag that would change nothing is an error.
+void require_used(const zp::Config& config, const TrainOptions& options) {
+    const auto unused = [](const char* flag, const std::string& value, const char* expected) {
+        zp::fail(zp::Errc::config, "command line: ", flag, value.empty() ? "" : " is ", value,
+                 value.empty() ? " is given" : "", ", expected ", expected);
+    };
+    const std::string optimizer = config.optimizer.type.value_or("AdamW");
+    if (options.momentum && optimizer != "SGD")
+        unused("--momentum", zp::detail::setting_text(*options.momentum),
+               "it with --optimizer SGD alone");
+    if (options.loss_scale && !config.fp16.enabled.value_or(false))
+        unused("--loss-scale", zp::detail::setting_text(*options.loss_scale),
+               "it with fp16 alone: --dtype fp16");
+    if (options.lenient && !options.deepspeed) unused("--lenient", "", "it with --deepspeed alone");
+    if (options.optimizer_states.value_or("fp32") != "fp32" &&
+        zp::optimizer_of(config).make_rule({})->slots().empty())
+        unused("--optimizer-states", *options.optimizer_states, "an optimizer that keeps moments");
+    const bool scheduled = options.schedule.value_or("constant") != "constant" ||
+                           options.warmup_steps.value_or(0) != 0;
+    if (scheduled && zp::detail::makes_its_rates(config))
+        unused(options.schedule ? "--schedule" : "--warmup-steps", "",
+               "none: Adafactor without --lr makes its own rates");
+}
+
 /// The flags beside the file's settings. What neither gives: AdamW at 1e-3, batches of 8, stage 2
 /// (without a file; with one, what DeepSpeed would do).
 zp::Config settings(const TrainOptions& options) {
@@ -46,6 +70,7 @@ zp::Config settings(const TrainOptions& options) {
     merge(config.gradient_accumulation_steps, options.accumulation, "--accumulation");
     merge(config.steps_per_print, options.steps_per_print, "--steps-per-print");
     merge(config.zeropp.optimizer_states, options.optimizer_states, "--optimizer-states");
+    merge(config.zeropp.reduce, options.reduce, "--reduce");
     if (options.no_decay_on_norms)
         zp::merge(config.zeropp.no_decay_on_norms, true, "--no-decay-on-norms");
     if (options.recompute) zp::merge(config.zeropp.recompute, true, "--recompute");
@@ -54,10 +79,13 @@ zp::Config settings(const TrainOptions& options) {
         zp::merge(config.bf16, *options.dtype == "bf16", flag);
         zp::merge(config.fp16.enabled, *options.dtype == "fp16", flag);
     }
-    zp::require(!config.scheduler.type.given() || (!options.schedule && !options.warmup_steps),
+    const bool fills_warmup = config.scheduler.warmup_num_steps.automatic && !options.schedule;
+    zp::require(!config.scheduler.type.given() || fills_warmup ||
+                    (!options.schedule && !options.warmup_steps),
                 zp::Errc::config, config.scheduler.type.origin, " is ",
                 config.scheduler.type.value_or(""), ", expected none beside ",
                 options.schedule ? "--schedule" : "--warmup-steps", "; give one of the two");
+    require_used(config, options);
     const bool elastic = config.elasticity.enabled.value_or(false);
     if (!elastic && !config.train_batch_size.given() &&
         !config.train_micro_batch_size_per_gpu.given())
@@ -88,13 +116,17 @@ std::string decide_precision(zp::Config& config, const TrainOptions& options) {
 }
 
 /// What "auto" of a schedule leaves to the program.
-void decide_schedule(zp::Config& config, std::int64_t steps) {
+void decide_schedule(zp::Config& config, std::int64_t steps, std::optional<std::int64_t> warmup) {
     auto& scheduler = config.scheduler;
     const auto decide = [](auto& setting, std::int64_t value, const char* who) {
         if (setting.automatic && !setting.given()) setting = {value, who};
     };
     decide(scheduler.total_num_steps, steps, "--steps");
-    decide(scheduler.warmup_num_steps, std::max<std::int64_t>(1, steps / 10), "a tenth of --steps");
+    if (warmup)
+        decide(scheduler.warmup_num_steps, *warmup, "--warmup-steps");
+    else
+        decide(scheduler.warmup_num_steps, std::max<std::int64_t>(1, steps / 10),
+               "a tenth of --steps");
 }
 
 ObserveOptions observed(const zp::Config& config) {
@@ -194,7 +226,7 @@ TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
     }
     run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
     run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
-    decide_schedule(run.config, run.steps);
+    decide_schedule(run.config, run.steps, options.warmup_steps);
     zp::with_policies(run.config, ranks, run.schedule(), [](const auto&... policies) {
         const auto check = [](const auto& policy) {
             if constexpr (zp::ChecksItself<std::remove_cvref_t<decltype(policy)>>) policy.check();
@@ -300,9 +332,12 @@ zp::Fingerprint TrainRun::fingerprint() const {
     add("stage", config.zero_optimization.stage.value_or(0));
     for (const zp::ConfigEntry& key : config.keys) fields.add(key.path, key.value);
     add("--optimizer", config.optimizer.type.value_or("AdamW"));
-    add("--lr", config.optimizer.lr.value_or(-1));
-    add("--weight-decay", config.optimizer.weight_decay.value_or(-1));
-    add("--momentum", config.optimizer.momentum.value_or(-1));
+    const auto add_if_any = [&](const char* name, const auto& value, const char* otherwise) {
+        fields.add(name, value ? zp::detail::setting_text(*value) : otherwise);
+    };
+    add_if_any("--lr", config.optimizer.lr.value, "the optimizer's own");
+    add_if_any("--weight-decay", config.optimizer.weight_decay.value, "the optimizer's own");
+    add_if_any("--momentum", config.optimizer.momentum.value, "the optimizer's own");
     add("train_micro_batch_size_per_gpu", sizes.micro);
     add("gradient_accumulation_steps", sizes.accumulation);
     add("--steps", steps);
@@ -314,7 +349,7 @@ zp::Fingerprint TrainRun::fingerprint() const {
     add("--source-prefix", options.text.source_prefix);
     add("--max-source-length", options.text.max_source_length);
     add("--max-target-length", options.text.max_target_length);
-    add("--dropout", options.dropout.value_or(-1));
+    add_if_any("--dropout", options.dropout, "the model's");
     add("--train's number of examples", train.size());
     add("--train's texts (their hash)", train_hash);
     add("--validation's number of examples", validation.size());

@@ -141,6 +141,15 @@ TEST_CASE("an empty file gives DeepSpeed's defaults", "[dispatch]") {
                     });
 }
 
+TEST_CASE("an object that was made elsewhere is a configuration", "[dispatch]") {
+    const zp::Json object{{"train_batch_size", 4}, {"zero_optimization", {{"stage", 2}}}};
+    CHECK(zp::with_config(object, 2, [](auto, auto stage, auto...) { return stage.number; }) == 2);
+    CHECK_THROWS_WITH(
+        zp::with_config(zp::Json{{"train_batch_sizes", 4}}, 2, [](auto...) { return 0; }),
+        "zeropp: ds_config: train_batch_sizes is no key of DeepSpeed's, expected "
+        "train_batch_size");
+}
+
 TEST_CASE("the guide's fp16 block is a policy", "[dispatch]") {
     const zp::Config config = parsed(R"({"train_batch_size": 1, "fp16": {"enabled": true,
       "initial_scale_power": 8, "loss_scale_window": 500, "hysteresis": 3, "min_loss_scale": 2,

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
@@ -70,7 +71,7 @@ struct Config {
     };
     /// What DeepSpeed has no key for.
     struct Own {
-        Setting<std::string> optimizer_states;
+        Setting<std::string> optimizer_states, reduce;
         Setting<bool> no_decay_on_norms, recompute;
     };
     struct Checkpointing {
@@ -111,6 +112,13 @@ inline void use_short_name(Setting<std::string>& dtype) {
             dtype.value = std::string{names.substr(0, names.find('|'))};
 }
 
+/// Adafactor by relative steps.
+inline bool makes_its_rates(const Config& config) {
+    const auto& given = config.optimizer;
+    return given.type.value_or("") == "Adafactor" &&
+           given.relative_step.value_or(!given.lr.given());
+}
+
 inline void require_consistent(const Config& config) {
     const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
         require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
@@ -131,6 +139,9 @@ inline void require_consistent(const Config& config) {
             Errc::config, optimizer.nesterov.origin,
             " is true, expected a momentum above 0 and no dampening beside it");
     const auto& scheduler = config.scheduler;
+    require(!scheduler.type.given() || !makes_its_rates(config), Errc::config,
+            scheduler.type.origin, " is ", scheduler.type.value_or(""),
+            ", expected none: Adafactor without lr makes its own rates; give optimizer.params.lr");
     const std::string type = scheduler.type.value_or("");
     const auto needs = [&](const auto& setting, const char* key) {
         require(setting.given() || setting.automatic, Errc::config, config.name,
@@ -147,13 +158,11 @@ inline void require_consistent(const Config& config) {
 
 }  // namespace detail
 
-/// `name` stands for the file in messages.
-inline Config parse_config(std::string_view text, const std::string& name) {
+/// An object that was parsed or made elsewhere. `name` stands for the file in messages.
+inline Config config_from(Json object, const std::string& name) {
     Config config;
     config.name = name;
-    require(Json::accept(text) || !Json::accept(text, true), Errc::config, name,
-            ": has comments, expected JSON, which has none; take them out");
-    const detail::ConfigReader file{parse_json(text, name), name, config.keys};
+    const detail::ConfigReader file{std::move(object), name, config.keys};
     const auto take = [&](std::string_view path, auto& setting) { file.take(path, setting); };
 #define ZEROPP_TAKE(block, member) take(#block "." #member, config.block.member)
 #define ZEROPP_TAKE_PARAMETER(block, member) take(#block ".params." #member, config.block.member)
@@ -196,10 +205,6 @@ inline Config parse_config(std::string_view text, const std::string& name) {
     ZEROPP_TAKE_PARAMETER(optimizer, adam_w_mode);
     ZEROPP_TAKE_PARAMETER(optimizer, fp32_optimizer_states);
     ZEROPP_TAKE_PARAMETER(optimizer, torch_adam);
-    // PyTorch's class, which DeepSpeed then uses, has a default of its own.
-    if (config.optimizer.torch_adam.value_or(false) &&
-        config.optimizer.type.value_or("") == "AdamW" && !config.optimizer.weight_decay.given())
-        config.optimizer.weight_decay = {0.01, config.optimizer.torch_adam.origin};
     ZEROPP_TAKE_PARAMETER(optimizer, momentum);
     ZEROPP_TAKE_PARAMETER(optimizer, dampening);
     ZEROPP_TAKE_PARAMETER(optimizer, nesterov);
@@ -264,6 +269,7 @@ inline Config parse_config(std::string_view text, const std::string& name) {
     ZEROPP_TAKE(comms_logger, prof_ops);
     ZEROPP_TAKE(comms_logger, verbose);
     ZEROPP_TAKE(zeropp, optimizer_states);
+    ZEROPP_TAKE(zeropp, reduce);
     ZEROPP_TAKE(zeropp, no_decay_on_norms);
     ZEROPP_TAKE(zeropp, recompute);
     ZEROPP_TAKE(activation_checkpointing, partition_activations);
@@ -273,6 +279,13 @@ inline Config parse_config(std::string_view text, const std::string& name) {
 #undef ZEROPP_TAKE_PARAMETER
     detail::require_consistent(config);
     return config;
+}
+
+/// `name` stands for the file in messages.
+inline Config parse_config(std::string_view text, const std::string& name) {
+    require(Json::accept(text) || !Json::accept(text, true), Errc::config, name,
+            ": has comments, expected JSON, which has none; take them out");
+    return config_from(parse_json(text, name), name);
 }
 
 /// Messages call the file by its path.
@@ -297,16 +310,6 @@ inline std::vector<std::string> unsupported_sentences(const Config& config) {
         sentences.push_back(config.name + ": " + std::to_string(more) +
                             " further keys are not supported, expected none");
     return sentences;
-}
-
-/// Leaves off what zeropp does not do: for users who asked for it, after the sentences above.
-inline void leave_off_unsupported(Config& config) {
-    Setting<std::string>& type = config.optimizer.type;
-    if (type.given() && detail::word_in(schema::optimizers, *type.value).empty())
-        type.value = "AdamW";
-    for (ConfigEntry& entry : config.keys)
-        if (entry.fate == Fate::unsupported && entry.path == "optimizer.type")
-            entry.note += "; AdamW in its place";
 }
 
 /// Refuses what the file may say but zeropp does not do; nothing is weakened in silence.

@@ -48,8 +48,9 @@ public:
                 if (type == found->end() || type->is_null())
                     fail(Errc::config, name_, ": ", block, ".type is missing, expected ",
                          one_of(*find_config_key(std::string{block} + ".type")));
-                if (type->is_string())
-                    (*block == 'o' ? optimizer_ : scheduler_) = type->get<std::string>();
+                const std::string path = std::string{block} + ".type";
+                check(path, *find_config_key(path), *type);
+                (*block == 'o' ? optimizer_ : scheduler_) = type->get<std::string>();
             }
         walk(file_, "");
     }
@@ -77,14 +78,14 @@ public:
     void take(std::string_view path, std::vector<std::int64_t>& list) const {
         const Json* const value = at(path);
         if (value == nullptr) return;
-        const bool holds = value->is_array() && !value->empty() &&
+        const bool holds = value->is_array() && !value->empty() && value->size() <= 64 &&
                            std::all_of(value->begin(), value->end(), [](const Json& each) {
                                return each.is_number_integer() && each.get<double>() >= 1 &&
                                       each.get<double>() <= 1e6;
                            });
         if (!holds)
             fail(Errc::config, origin(path), " is ", shown(*value),
-                 ", expected a list of integers from 1 to 1000000");
+                 ", expected a list of 1 to 64 integers from 1 to 1000000");
         list = value->get<std::vector<std::int64_t>>();
     }
     void take(std::string_view path, std::vector<std::string>& list) const {
@@ -194,7 +195,10 @@ private:
         for_each_word(row.off, [&](std::string_view off) {
             entry.expected += (entry.expected.empty() ? "" : " or ") + std::string{off};
             const Json leaves_off = Json::parse(off, nullptr, false);
-            if (value == leaves_off) entry.fate = Fate::harmless;
+            const bool is_off = row.kind == ConfigKey::Kind::choice && value.is_string()
+                                    ? same_word(value.dump(), off)
+                                    : value == leaves_off;
+            if (is_off) entry.fate = Fate::harmless;
         });
         if (value.is_null() || entry.automatic) entry.fate = Fate::harmless;
         if (entry.expected.empty()) entry.expected = "it left out";

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <filesystem>
 #include <utility>
@@ -133,7 +134,12 @@ decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule&
                              Fn&& fn) {
     const BatchSizes sizes = batch_sizes(config, ranks);
     const ClipNorm clip{static_cast<float>(config.gradient_clipping.value_or(1.0))};
-    const Accumulation accumulation{.steps = static_cast<int>(sizes.accumulation)};
+    const std::string reduce = config.zeropp.reduce.value_or("by_stage");
+    using Reduce = Accumulation::Reduce;
+    const Accumulation accumulation{.steps = static_cast<int>(sizes.accumulation),
+                                    .reduce = reduce == "once_a_step" ? Reduce::once_a_step
+                                              : reduce == "by_stage"  ? Reduce::by_stage
+                                                                      : Reduce::every_micro_step};
     return with_stage(config, [&](auto stage) -> decltype(auto) {
         return fn(stage, optimizer_of(config), schedule, clip, accumulation, buckets_of(config),
                   gradients_of(config), loss_scale_of(config), optimizer_states_of(config),
@@ -156,9 +162,15 @@ decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
         });
     });
 }
+/// Of a file.
 template <class Fn>
 decltype(auto) with_config(const std::filesystem::path& file, int ranks, Fn&& fn) {
     return with_config(read_config(file), ranks, std::forward<Fn>(fn));
+}
+/// Of an object that was parsed or made elsewhere.
+template <std::same_as<Json> Object, class Fn>
+decltype(auto) with_config(const Object& object, int ranks, Fn&& fn) {
+    return with_config(config_from(object, "ds_config"), ranks, std::forward<Fn>(fn));
 }
 
 }  // namespace zeropp

@@ -43,11 +43,13 @@ inline std::array<double, 2> betas_of(const Config& config) {
 }
 template <class O>
 O adam_of(const Config::Optimizer& given, const std::array<double, 2>& betas) {
+    // PyTorch's AdamW, which DeepSpeed uses where it is asked to, has a default of its own.
+    const bool undecayed = !given.torch_adam.value_or(false) || std::same_as<O, Adam>;
     return {.lr = or_else(given.lr, 1e-3f),
             .beta1 = static_cast<float>(betas[0]),
             .beta2 = betas[1],
             .eps = or_else(given.eps, 1e-8f),
-            .weight_decay = or_else(given.weight_decay, 0),
+            .weight_decay = or_else(given.weight_decay, undecayed ? 0 : 0.01f),
             .bias_correction = given.bias_correction.value_or(true),
             .maximize = given.maximize.value_or(false)};
 }
@@ -81,6 +83,10 @@ inline AnyOptimizer optimizer_of(const Config& config) {
     using detail::or_else;
     const Config::Optimizer& given = config.optimizer;
     const std::string type = given.type.value_or("AdamW");
+    require(!detail::word_in(optimizer_types, type).empty(), Errc::config, given.type.origin,
+            " is \"", type,
+            "\", expected \"Adam\", \"AdamW\", \"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or "
+            "\"Adafactor\"");
     const std::array<double, 2> betas = detail::betas_of(config);
     if (type == "Lamb")
         return Lamb{.lr = or_else(given.lr, 1e-3f),

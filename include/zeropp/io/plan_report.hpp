@@ -28,6 +28,7 @@ struct PlanReport {
         int stage;
         DType precision;
         std::string by;
+        bool recompute = false;
     };
     std::optional<Choice> choice{};
 
@@ -39,7 +40,8 @@ struct PlanReport {
                (micro_steps == 1 ? "" : ", " + std::to_string(micro_steps) + " micro-steps a step");
     }
     bool is_chosen(const PlannedRun& run) const {
-        return choice && choice->stage == run.stage && choice->precision == run.precision;
+        return choice && choice->stage == run.stage && choice->precision == run.precision &&
+               choice->recompute == run.recompute;
     }
 };
 

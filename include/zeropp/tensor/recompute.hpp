@@ -52,7 +52,8 @@ Body recompute(Tape<E, D, P>& tape, std::size_t unit, Var<In> in, Var<Out> out, 
         tape.leave(unit);
     });
     tape.arena().release(mark);
-    tape.record(detail::RecomputeNode<Body, In, Out, E, D, P>{{}, unit, in, out, body});
+    if (tape.records())
+        tape.record(detail::RecomputeNode<Body, In, Out, E, D, P>{{}, unit, in, out, body});
     return once;
 }
 

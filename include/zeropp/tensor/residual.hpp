@@ -22,6 +22,7 @@ struct ResidualNode : Tape<E, D, P>::Node {
         if (tape.is_measuring()) return;
         if (dx.data != dout)
             scale_elements(tape.device(), out.shape().size(), Wide<T>{1}, dout, dx);
+        if (!dbranch) return;  // a constant
         dropout_forward(tape.device(), dropout_rows(tape, out.shape(), dropout), dout,
                         dbranch.add ? dbranch.data : nullptr, dbranch.data);
     }

@@ -259,9 +259,10 @@ private:
             const double ratio = (step.gradient_norm + 1e-6) / most;
             if (ratio > 1) scale /= ratio;
         }
-        ++index_;
+        // What can be refused is, before anything changes.
         for (std::size_t group = 0; group < state_.groups(); ++group)
-            state_.rule(group).begin({.index = index_, .rates = rates_of(index_, group)});
+            state_.rule(group).begin({.index = index_ + 1, .rates = rates_of(index_ + 1, group)});
+        ++index_;
         apply(static_cast<float>(scale));
         scaler_.update(false);
         step.index = index_;

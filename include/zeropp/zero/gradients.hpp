@@ -76,6 +76,7 @@ public:
     }
     /// After `settle()`: gives up a backward pass that was not finished.
     void abandon() {
+        first_bad_ = none;
         for (Home& home : homes_)
             if (home.slot >= 0) free_slot(home);
     }

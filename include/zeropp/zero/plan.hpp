@@ -57,8 +57,8 @@ struct GradientPlan {
 
 /// What an optimizer takes beside the parameters.
 struct OptimizerPlan {
-    std::vector<Slot> slots;        ///< in the formats that they are kept in
-    std::size_t tensor_bytes = 0;   ///< of what every rank knows of whole tensors
+    std::vector<Slot> slots;            ///< in the formats that they are kept in
+    std::size_t tensor_bytes = 0;       ///< of what every rank knows of whole tensors
     std::vector<std::size_t> rounds{};  ///< doubles that a rank tells the others, one after another
 
     OptimizerPlan() = default;

@@ -30,8 +30,8 @@ struct StepBytes {
     std::uint64_t total() const noexcept { return gradients + parameters + told; }
 };
 
-/// `how` and `optimizer` as the trainer has them. With frozen parameters less is reduced and published; stage 3
-/// gathers all, resident buckets once a micro-step and the others twice.
+/// `how` and `optimizer` as the trainer has them. With frozen parameters less is reduced and
+/// published; stage 3 gathers all, resident buckets once a micro-step and the others twice.
 inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how,
                             const OptimizerPlan& optimizer) {
     const std::uint64_t peers = layout.topology().shard - 1;
@@ -75,7 +75,11 @@ struct RankPlan {
 /// `layout`: the setup's.
 inline RankPlan rank_plan(const PlanSetup& setup, const Layout& layout, StageFlags stage,
                           DType precision) {
-    const GradientPlan how{stage, precision, setup.options};
+    EngineOptions options = setup.options;
+    if (auto& type = options.get<Gradients>().type;
+        type && *type != DType::fp32 && *type != precision)
+        type.reset();  // of another precision
+    const GradientPlan how{stage, precision, options};
     const OptimizerPlan optimizer{*setup.optimizer.make_rule({}), layout, setup.units,
                                   setup.options.get<OptimizerStates>()};
     const StatePlan state{layout, stage, how, optimizer};

@@ -15,6 +15,7 @@ inline constexpr std::string_view monitors = "use csv_monitor, tensorboard or --
 inline constexpr std::array features{
     block("zeropp"),  // our own; DeepSpeed reads no unknown key of the top level
     choice("zeropp.optimizer_states", "\"fp32\"", "fp32|bf16|8bit", honoured, "how moments are kept"),
+    choice("zeropp.reduce", "\"by_stage\"", "by_stage|every_micro_step|once_a_step", honoured, "when gradients are reduced; by stage: once a step at 0 and 1, every micro-step at 2 and 3"),
     flag("zeropp.no_decay_on_norms", "false", honoured, "no weight decay on norms and biases"),
     flag("zeropp.recompute", "false", honoured, "blocks are computed again in backward"),
 
@@ -60,11 +61,11 @@ inline constexpr std::array features{
 
     block("elasticity"),
     flag("elasticity.enabled", "false", honoured, "the batch follows from the number of ranks"),
-    whole("elasticity.max_train_batch_size", "", honoured, "examples a step at most").from(1),
+    whole("elasticity.max_train_batch_size", "", honoured, "examples a step at most").range(1, 1e9),
     any("elasticity.micro_batch_sizes", "", honoured, "a rank's micro-batches to choose from"),
-    whole("elasticity.min_gpus", "1", honoured, "ranks at least").from(1),
-    whole("elasticity.max_gpus", "10000", honoured, "ranks at most").from(1),
-    whole("elasticity.num_gpus_per_node", "1", honoured, "ranks a node").from(1),
+    whole("elasticity.min_gpus", "1", honoured, "ranks at least").range(1, 1e6),
+    whole("elasticity.max_gpus", "10000", honoured, "ranks at most").range(1, 1e6),
+    whole("elasticity.num_gpus_per_node", "1", honoured, "ranks a node").range(1, 1e6),
     whole("elasticity.model_parallel_size", "1", unsupported, "a rank has the whole model; leave it 1").from(1),
     number("elasticity.min_time", "0", harmless, "of a scheduler"),
     flag("elasticity.prefer_larger_batch", "true", honoured, "where several are as good"),
