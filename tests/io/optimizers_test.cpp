@@ -260,7 +260,7 @@ TEST_CASE("what a schedule leaves to the program") {
 }
 
 TEST_CASE("a momentum cycles only where the optimizer has betas, as in DeepSpeed") {
-    for (const char* type : {"Adagrad", "SGD", "Adafactor"}) {
+    for (const char* type : {"Adagrad", "SGD"}) {
         INFO(type);
         const zp::AnySchedule schedule =
             zp::schedule_of(parsed(std::string{R"({"optimizer": {"type": ")"} + type +
