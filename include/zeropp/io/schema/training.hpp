@@ -9,14 +9,18 @@
 
 namespace zeropp::schema {
 
-inline constexpr std::string_view adams = "Adam|AdamW", moments = "Adam|AdamW|Lamb|Lion|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW";
+inline constexpr std::string_view
+    adams = "Adam|AdamW",
+    moments = "Adam|AdamW|Lamb|Lion|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW";
 inline constexpr std::string_view warmups = "WarmupLR|WarmupDecayLR|WarmupCosineLR";
 inline constexpr std::string_view dtypes = "fp32|fp16|bf16|float32|float16|bfloat16|float|half";
 /// Types of optimizers that zeropp has, and others that DeepSpeed has.
 inline constexpr std::string_view optimizers = "AdamW|Adam|Lamb|Lion|Adagrad|SGD|Adafactor";
-inline constexpr std::string_view other_optimizers = "Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW|MuSGD";
+inline constexpr std::string_view other_optimizers =
+    "Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW|MuSGD";
 inline constexpr std::string_view every_optimizer =
-    "AdamW|Adam|Lamb|Lion|Adagrad|SGD|Adafactor|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW|MuSGD";
+    "AdamW|Adam|Lamb|Lion|Adagrad|SGD|Adafactor|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|"
+    "MuAdamW|MuSGD";
 inline constexpr std::string_view one_cycle = "OneCycle", range_test = "LRRangeTest";
 
 // clang-format off
