@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file fp16 on the engine: the scale, what an overflow does, the law of the stages.
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <zeropp/comm/self.hpp>
