@@ -19,7 +19,7 @@ std::string text_of(const ConfigOptions& options) {
     const zp::ConfigReport report = zp::config_report(config, options.world);
     for (const std::string& sentence : zp::unsupported_sentences(config))
         std::cerr << "zeropp: warning: " << sentence << '\n';
-    return options.json ? zp::config_json(report).dump(2) + "\n" : zp::config_text(report);
+    return options.json ? zp::json_document(zp::config_json(report)) : zp::config_text(report);
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 #include <zeropp/format/file.hpp>
 #include <zeropp/format/t5_config.hpp>
 #include <zeropp/format/t5_presets.hpp>
-#include <zeropp/io/config.hpp>
+#include <zeropp/io/config_file.hpp>
 #include <zeropp/io/dispatch.hpp>
 #include <zeropp/io/plan_picture.hpp>
 #include <zeropp/io/plan_report.hpp>
@@ -176,7 +176,7 @@ int main(int argc, char** argv) try {
         file.write(zp::plan_svg(report));
         file.publish();
     }
-    std::cout << (options.json ? zp::plan_json(report).dump(2) + "\n" : zp::plan_text(report))
+    std::cout << (options.json ? zp::json_document(zp::plan_json(report)) : zp::plan_text(report))
               << std::flush;
     zp::require(std::cout.good(), zp::Errc::io,
                 "standard output: cannot be written, expected a reader with room");

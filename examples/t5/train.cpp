@@ -86,10 +86,7 @@ zp::Config settings(const TrainOptions& options) {
                 config.scheduler.type.value_or(""), ", expected none beside ",
                 options.schedule ? "--schedule" : "--warmup-steps", "; give one of the two");
     require_used(config, options);
-    const bool elastic = config.elasticity.enabled.value_or(false);
-    if (!elastic && !config.train_batch_size.given() &&
-        !config.train_micro_batch_size_per_gpu.given())
-        config.train_micro_batch_size_per_gpu = {8, "the default batch size"};
+    zp::fill_batch_size(config, 8, "the default batch size");
     if (!options.deepspeed && !config.zero_optimization.stage.given())
         config.zero_optimization.stage = {2, "the default stage"};
     return config;

@@ -14,7 +14,7 @@
 #include <zeropp/data/dataset.hpp>
 #include <zeropp/data/loader.hpp>
 #include <zeropp/data/sampler.hpp>
-#include <zeropp/io/config.hpp>
+#include <zeropp/io/config_file.hpp>
 #include <zeropp/io/settings.hpp>
 #include <zeropp/observe/csv_monitor.hpp>
 #include <zeropp/observe/flops_report.hpp>

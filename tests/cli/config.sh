@@ -75,8 +75,8 @@ resolves train_micro_batch_size_per_gpu 4 '{"train_batch_size": 24, "gradient_ac
 has out.txt '^train_micro_batch_size_per_gpu = auto -> 4 \(train_batch_size\) '
 resolves gradient_accumulation_steps 2 '{"train_batch_size": 24, "gradient_accumulation_steps": "auto", "train_micro_batch_size_per_gpu": 4}' --world 3
 has out.txt '^gradient_accumulation_steps = auto -> 2 \(train_batch_size\) '
-resolves gradient_type fp32 '{"gradient_accumulation_steps": 2, "bf16": {"enabled": true}}'
-resolves gradient_type bf16 '{"gradient_accumulation_steps": 2, "bf16": {"enabled": true}, "data_types": {"grad_accum_dtype": "bf16"}}'
+resolves gradient_type fp32 '{"train_batch_size": 2, "gradient_accumulation_steps": 2, "bf16": {"enabled": true}}'
+resolves gradient_type bf16 '{"train_batch_size": 2, "gradient_accumulation_steps": 2, "bf16": {"enabled": true}, "data_types": {"grad_accum_dtype": "bf16"}}'
 resolves gradient_clipping '0\.0' '{"gradient_clipping": 0}'
 resolves loss_scale dynamic '{"fp16": {"enabled": true}}'
 resolves loss_scale 128 '{"fp16": {"enabled": true, "loss_scale": 128}}'
@@ -91,6 +91,16 @@ resolves recompute true '{"activation_checkpointing": {"partition_activations": 
 resolves bucket_elements 1000 '{"zero_optimization": {"reduce_bucket_size": 1e3}}'
 resolves zero_stage 0 '{"wandb": {"two\nlines": 1}}'
 has out.txt '^wandb\.two\\nlines = 1 +harmless +wandb is off$'
+resolves train_batch_size 1680 '{"train_batch_size": 8, "elasticity": {"enabled": true, "max_train_batch_size": 2000, "micro_batch_sizes": [2, 4, 6], "version": 0.1, "ignore_non_elastic_batch_info": true}}' --world 7
+has out.txt '^train_batch_size = 8 +harmless +not read: elasticity decides the batch$'
+resolves zero_stage 0 '{"tensorboard": {}, "amp": null, "zero_optimization": {"stage": null}}'
+has out.txt '^amp = null +harmless +as if it were left out$'
+has out.txt '^tensorboard = \{\} +harmless +as if it were left out$'
+has out.txt '^zero_optimization\.stage = null +harmless +as if it were left out$'
+name=$(printf 'odd-\377.json')
+config '{"train_batch_size": 8}' && cp ds.json "$name"
+works "$info" config "$name" --json
+has out.txt '"file": "odd-.+\.json"'
 elastic='{"elasticity": {"enabled": true, "max_train_batch_size": 2000, "micro_batch_sizes": [2, 4, 6], "version": 0.1}}'
 resolves train_batch_size 1680 "$elastic" --world 7
 has out.txt '^gradient_accumulation_steps +40$'
@@ -109,8 +119,13 @@ refused ": train_batch_size is 20, expected 24 = 2 (ds.json: train_micro_batch_s
     '{"train_batch_size": 20, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 3}' --world 4
 refused ": train_batch_size is 9, expected a multiple of 2 ranks; the nearest are 8 and 10" '{"train_batch_size": 9}' --world 2
 refused ": trian_batch_size is no key of DeepSpeed's, expected train_batch_size" '{"trian_batch_size": 8}'
-refused ": zero_optimization.reduce_bucket_sise is no key of DeepSpeed's, expected reduce_bucket_size" \
+refused ": zero_optimization.reduce_bucket_sise is no key of DeepSpeed's, expected zero_optimization.reduce_bucket_size" \
     '{"zero_optimization": {"reduce_bucket_sise": 5e8}}' --lenient
+refused ": train_batch_sise is no key of DeepSpeed's, expected train_batch_size
+zeropp: ds.json: zero_optimization.stage is 7, expected 0 to 3" '{"train_batch_sise": 8, "zero_optimization": {"stage": 7}}'
+refused ": neither train_batch_size nor train_micro_batch_size_per_gpu is given, expected at least one" '{"gradient_accumulation_steps": 4}' --world 4
+refused ": neither train_batch_size nor train_micro_batch_size_per_gpu is given, expected at least one" '{}' --world 4
+refused ": column 22: a value is Infinity, expected a finite number: JSON has no others" '{"train_batch_size": Infinity}'
 refused ": data_types.grad_accum_dtype is \"bf16\", expected \"fp32\": the model is in fp32" '{"data_types": {"grad_accum_dtype": "bf16"}}'
 cat >many.json <<'JSON'
 {"amp": {"enabled": true}, "autotuning": {"enabled": true}, "comet": {"enabled": true},

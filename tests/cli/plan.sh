@@ -83,7 +83,7 @@ refuses 2 "zeropp: command line: --device-memory: '16G' is given, expected a num
     "$plan" --model t5-small --world 1 --device-memory 16G
 refuses 1 "zeropp: model 't5-tiny' is unknown, expected one of t5-small, t5-base, t5-large, t5-3b, t5-11b, t5-v1_1-small, t5-v1_1-base, t5-v1_1-large, t5-v1_1-xl, t5-v1_1-xxl, flan-t5-small, flan-t5-base, flan-t5-large, flan-t5-xl, flan-t5-xxl, or a config.json" \
     "$plan" --model t5-tiny --world 2
-refuses 1 "zeropp: optimizer 'lyon' is unknown, expected Adam, AdamW, Lamb, Lion, Adagrad, SGD or Adafactor" \
+refuses 1 "zeropp: optimizer 'lyon' is unknown, expected \"Adam\", \"AdamW\", \"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or \"Adafactor\"" \
     "$plan" --model t5-small --world 2 --optimizer lyon
 refuses 1 "zeropp: --world is 6, expected a multiple of the 4 of --nodes" \
     "$plan" --model t5-small --world 6 --nodes 4

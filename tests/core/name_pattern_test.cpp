@@ -25,5 +25,8 @@ TEST_CASE("edits to match count what differs beside the stars") {
     CHECK(edits_to_match("", "abc") == 3);
     CHECK(edits_to_match("abc", "") == 3);
     CHECK(edits_to_match("encoders.*", "encoder.block.0") == 1);
-    CHECK(edits_to_match("*.wieght", "shared.weight") == 2);
+    CHECK(edits_to_match("*.wieght", "shared.weight") == 1);
+    CHECK(edits_to_match("stage", "stgae") == 1);
+    CHECK(edits_to_match("ab", "ba") == 1);
+    CHECK(edits_to_match("abc", "cab") == 2);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Tests of `Config`: the DeepSpeed guide's own blocks, and what is refused.
-#include <zeropp/io/config.hpp>
+#include <zeropp/io/config_file.hpp>
 
 #include "support/catch.hpp"
 
@@ -89,7 +89,7 @@ TEST_CASE("\"auto\" leaves a setting to the program, older forms are read", "[co
     CHECK(config.bf16.value == true);
     CHECK(config.zero_optimization.stage.value == 1);
     CHECK(refusal(R"({"optimizer": {"type": "SGD", "params": {"dampening": "auto"}}})") ==
-          "optimizer.params.dampening is \"auto\", expected 0 to 1");
+          "optimizer.params.dampening is \"auto\", expected a number from 0 to 1");
 }
 
 TEST_CASE("the guide's T5 dictionary is read", "[config]") {

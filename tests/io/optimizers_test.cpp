@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <zeropp/format/json.hpp>
+#include <zeropp/io/config_file.hpp>
 #include <zeropp/io/optimizers.hpp>
 #include <zeropp/io/schedules.hpp>
 
@@ -96,7 +97,7 @@ TEST_CASE("each type has its rule, with DeepSpeed's defaults") {
         {"Adafactor", "", zp::Adafactor{}, "adafactor"},
     };
     std::size_t types = 0;
-    zp::detail::for_each_word(zp::optimizer_types, [&](std::string_view) { ++types; });
+    zp::detail::for_each_word(zp::schema::optimizers, [&](std::string_view) { ++types; });
     CHECK(std::size(cases) == types);
     for (const Case& each : cases) {
         INFO(each.type);
@@ -279,6 +280,10 @@ TEST_CASE("an optimizer that is not supported is not replaced by another") {
 TEST_CASE("types of optimizers are read in any case") {
     CHECK(zp::optimizer_type("ADAFACTOR") == "Adafactor");
     CHECK_THROWS_WITH(zp::optimizer_type("adan"),
-                      "zeropp: optimizer 'adan' is unknown, expected Adam, AdamW, Lamb, Lion, "
-                      "Adagrad, SGD or Adafactor");
+                      "zeropp: optimizer 'adan' is unknown, expected \"Adam\", \"AdamW\", "
+                      "\"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or \"Adafactor\"");
+    CHECK_THROWS_WITH(zp::optimizer_type("muon"),
+                      "zeropp: optimizer 'muon' is not supported, expected \"Adam\", \"AdamW\", "
+                      "\"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or \"Adafactor\"; Muon "
+                      "orthogonalises whole matrices, which shards of equal size cut");
 }

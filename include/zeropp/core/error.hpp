@@ -35,6 +35,8 @@ inline void append_text(std::string& text, std::integral auto part) {
 template <std::floating_point T>
 void append_text(std::string& text, T part) {
     char digits[32];
+    if (-1e6 < part && part < 1e6 && part == static_cast<T>(static_cast<long>(part)))
+        return append_text(text, static_cast<long>(part));  // not 1e+01
     for (int count = 1; count <= 17; ++count) {
         std::snprintf(digits, sizeof digits, "%.*g", count, static_cast<double>(part));
         if (static_cast<T>(std::strtod(digits, nullptr)) == part) break;

@@ -19,6 +19,11 @@ namespace zeropp {
 /// Objects are sorted by key.
 using Json = nlohmann::json;
 
+/// Of several lines. What is not UTF-8, such as a file's name may be, is replaced.
+inline std::string json_document(const Json& value) {
+    return value.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 namespace detail {
 
 /// "line 3, column 7" of the byte `offset`; of a text of one line "column 7".
@@ -82,8 +87,15 @@ inline Json parse_json(std::string_view text, const std::string& name) {
         return Json::parse(text.begin(), text.end(), std::ref(keys));
     } catch (const Json::exception& error) {
         std::string place;  // of a number that overflows the message says which, not where
-        if (const auto* parse = dynamic_cast<const Json::parse_error*>(&error))
-            place = detail::place_in(text, parse->byte == 0 ? 0 : parse->byte - 1) + ": ";
+        if (const auto* parse = dynamic_cast<const Json::parse_error*>(&error)) {
+            const std::size_t at = std::min(text.size(), parse->byte == 0 ? 0 : parse->byte - 1);
+            place = detail::place_in(text, at) + ": ";
+            for (const char* number : {"Infinity", "NaN"})  // which Python writes
+                if (text.substr(at).starts_with(number))
+                    fail(Errc::config, name, ": ", place, "a value is ",
+                         at > 0 && text[at - 1] == '-' ? "-" : "", number,
+                         ", expected a finite number: JSON has no others");
+        }
         // "[id] parse error at line 1, column 2: syntax error ...", or "[id] number overflow ...".
         std::string what = error.what();
         what.erase(0, what.find("] ") + 2);

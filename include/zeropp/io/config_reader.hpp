@@ -4,34 +4,40 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <zeropp/core/error.hpp>
 #include <zeropp/core/json.hpp>
+#include <zeropp/io/config_value.hpp>
+#include <zeropp/io/nearest_key.hpp>
 #include <zeropp/io/schema.hpp>
 #include <zeropp/io/settings.hpp>
 
 namespace zeropp {
-
-/// A key of the file and what becomes of it.
-struct ConfigEntry {
-    std::string path, value;  ///< the value as JSON, in ASCII
-    Fate fate = Fate::honoured;
-    std::string note, expected;  ///< `expected`: what would be supported
-    bool automatic = false;      ///< the value is "auto"
-};
-
 namespace detail {
 
-/// As much of a value or a path as a sentence holds.
-inline std::string cut(const std::string& text, std::size_t most = 60) {
-    return text.size() <= most ? text : text.substr(0, most) + "...";
+/// Lines of one message, ten at most: the last one counts what is left out.
+inline std::vector<std::string> at_most_ten(std::vector<std::string> sentences,
+                                            const std::string& file, const char* left_out) {
+    constexpr std::size_t most = 10;
+    if (sentences.size() <= most) return sentences;
+    const std::size_t more = sentences.size() - (most - 1);
+    sentences.resize(most - 1);
+    sentences.push_back(file + ": " + std::to_string(more) + " further " + left_out +
+                        ", expected none");
+    return sentences;
+}
+/// Throws if there are any.
+inline void refuse_for(const std::vector<std::string>& sentences) {
+    std::string all;
+    for (const std::string& sentence : sentences)
+        all += (all.empty() ? "" : "\nzeropp: ") + sentence;
+    require(all.empty(), Errc::config, all);
 }
 
 class ConfigReader {
@@ -42,17 +48,10 @@ public:
         if (!file_.is_object())
             fail(Errc::config, name_, ": the file is ", shown(file_), ", expected an object");
         mend_older_forms();
-        for (const char* block : {"optimizer", "scheduler"})
-            if (const Json* found = at(block); found != nullptr && found->is_object()) {
-                const auto type = found->find("type");
-                if (type == found->end() || type->is_null())
-                    fail(Errc::config, name_, ": ", block, ".type is missing, expected ",
-                         one_of(*find_config_key(std::string{block} + ".type")));
-                const std::string path = std::string{block} + ".type";
-                check(path, *find_config_key(path), *type);
-                (*block == 'o' ? optimizer_ : scheduler_) = type->get<std::string>();
-            }
+        optimizer_ = type_in("optimizer");
+        scheduler_ = type_in("scheduler");
         walk(file_, "");
+        refuse_for(at_most_ten(problems_, name_, "keys or values are wrong"));
     }
 
     template <class T>
@@ -75,64 +74,43 @@ public:
         } else
             setting = {value->get<T>(), origin(path)};
     }
-    void take(std::string_view path, std::vector<std::int64_t>& list) const {
+    template <class T>
+    void take(std::string_view path, std::vector<T>& list) const {
         const Json* const value = at(path);
-        if (value == nullptr) return;
-        const bool holds = value->is_array() && !value->empty() && value->size() <= 64 &&
-                           std::all_of(value->begin(), value->end(), [](const Json& each) {
-                               return each.is_number_integer() && each.get<double>() >= 1 &&
-                                      each.get<double>() <= 1e6;
-                           });
-        if (!holds)
-            fail(Errc::config, origin(path), " is ", shown(*value),
-                 ", expected a list of 1 to 64 integers from 1 to 1000000");
-        list = value->get<std::vector<std::int64_t>>();
-    }
-    void take(std::string_view path, std::vector<std::string>& list) const {
-        const Json* const value = at(path);
-        if (value == nullptr || is_auto(*value)) return;
-        const bool holds =
-            value->is_array() && std::all_of(value->begin(), value->end(),
-                                             [](const Json& each) { return each.is_string(); });
-        if (!holds)
-            fail(Errc::config, origin(path), " is ", shown(*value),
-                 ", expected a list of names of operations");
-        list = value->get<std::vector<std::string>>();
+        if (value != nullptr && value->is_array()) list = value->get<std::vector<T>>();
     }
 
 private:
-    static bool is_auto(const Json& value) {
-        return value.is_string() && value.get_ref<const std::string&>() == "auto";
-    }
-    static std::string text_of(const Json& value) {
-        return value.dump(-1, ' ', true, Json::error_handler_t::replace);
-    }
-    static std::string shown(const Json& value) { return cut(text_of(value)); }
+    static std::string shown(const Json& value) { return cut(json_text(value)); }
     /// A key as JSON has it, without the quotes: nothing in it ends a line.
     static std::string shown_key(const std::string& key) {
-        const std::string quoted = text_of(Json(key));
-        return quoted.substr(1, quoted.size() - 2);
-    }
-    static std::string one_of(const ConfigKey& row) {
-        const std::string_view choices =
-            row.path == "optimizer.type" ? schema::optimizers : row.choices;
-        std::string all;
-        std::size_t left = 0;
-        for_each_word(choices, [&](std::string_view) { ++left; });
-        for_each_word(choices, [&](std::string_view word) {
-            --left;
-            all += '"' + std::string{word} + (left > 1 ? "\", " : left == 1 ? "\" or " : "\"");
-        });
-        return all;
+        const std::string quoted = json_text(Json(key));
+        return key.empty() ? quoted : quoted.substr(1, quoted.size() - 2);
     }
     std::string origin(std::string_view path) const {
         return name_ + ": " + cut(std::string{path}, 120);
     }
-    /// The type that a key of optimizer or scheduler depends on.
+    void refuse(const std::string& path, const std::string& is, const std::string& expected) {
+        problems_.push_back(origin(path) + " is " + is + ", expected " + expected);
+    }
+    /// The type that a key of optimizer or scheduler depends on; empty if the file does not say it.
     std::string_view type_of(std::string_view path) const {
         return path.starts_with("optimizer.")   ? std::string_view{optimizer_}
                : path.starts_with("scheduler.") ? std::string_view{scheduler_}
                                                 : std::string_view{};
+    }
+    std::string type_in(const std::string& block) {
+        const Json* const found = at(block);
+        if (found == nullptr || !found->is_object()) return {};
+        const std::string path = block + ".type";
+        const ConfigKey& row = *find_config_key(path);
+        const auto type = found->find("type");
+        if (type == found->end() || type->is_null()) {
+            problems_.push_back(origin(path) + " is missing, expected " + choices_of(row));
+            return {};
+        }
+        // What is wrong of it the walk says.
+        return expected_value(row, *type).empty() ? type->get<std::string>() : "";
     }
     const Json* at(std::string_view path) const {
         const Json* json = &file_;
@@ -154,8 +132,8 @@ private:
             *zero = Json{{"stage", zero->get<bool>() ? 1 : 0}};
         const auto once = [&](const char* older, const char* newer) {
             if (at(older) != nullptr && at(newer) != nullptr)
-                fail(Errc::config, origin(older), " and ", newer,
-                     " are two names of one key, expected the second alone");
+                problems_.push_back(origin(older) + " and " + newer +
+                                    " are two names of one key, expected the second alone");
         };
         once("bfloat16", "bf16");
         once("zero_optimization.stage3_gather_fp16_weights_on_model_save",
@@ -167,115 +145,40 @@ private:
     void walk(const Json& object, const std::string& block) {
         for (const auto& [key, value] : object.items()) {
             const std::string path = block.empty() ? shown_key(key) : block + "." + shown_key(key);
-            const ConfigKey* const row = find_config_key(path, type_of(path));
-            if (row == nullptr || key.empty() || key.find('.') != key.npos) {
-                const std::string_view type = type_of(path);
-                fail(Errc::config, origin(path), " is no key of DeepSpeed's",
-                     type.empty() ? "" : " for type ", type, ", expected ",
-                     nearest_config_keys(path, type));
-            }
-            if (row->kind == ConfigKey::Kind::block) {
-                if (value.is_null() || (is_auto(value) && takes_auto(path))) continue;
-                if (!value.is_object())
-                    fail(Errc::config, origin(path), " is ", shown(value), ", expected an object");
-                walk(value, path);
-                continue;
-            }
-            if (!value.is_null() && !(may_be_auto(*row) && is_auto(value)))
-                check(path, *row, value);
-            entries_.push_back(judged(path, *row, value));
+            const std::string_view type = type_of(path);
+            if (type.empty() && block.ends_with(".params")) continue;  // of no type, which is said
+            const ConfigKey* const row = find_config_key(path, type);
+            if (row == nullptr || key.empty() || key.find('.') != key.npos)
+                problems_.push_back(origin(path) + " is no key of DeepSpeed's" +
+                                    (type.empty() ? "" : " for type " + std::string{type}) +
+                                    ", expected " + nearest_config_key(path, type));
+            else if (row->kind == ConfigKey::Kind::block)
+                enter(value, path);
+            else
+                keep(value, path, *row);
         }
     }
-    ConfigEntry judged(const std::string& path, const ConfigKey& row, const Json& value) const {
-        ConfigEntry entry{path,     text_of(value),
-                          row.fate, std::string{row.note},
-                          {},       may_be_auto(row) && is_auto(value)};
-        if (path == "optimizer.type" && value.is_string()) judge_optimizer(entry, value);
-        if (row.fate != Fate::unsupported) return entry;
-        for_each_word(row.off, [&](std::string_view off) {
-            entry.expected += (entry.expected.empty() ? "" : " or ") + std::string{off};
-            const Json leaves_off = Json::parse(off, nullptr, false);
-            const bool is_off = row.kind == ConfigKey::Kind::choice && value.is_string()
-                                    ? same_word(value.dump(), off)
-                                    : value == leaves_off;
-            if (is_off) entry.fate = Fate::harmless;
-        });
-        if (value.is_null() || entry.automatic) entry.fate = Fate::harmless;
-        if (entry.expected.empty()) entry.expected = "it left out";
-        if (entry.fate == Fate::harmless) entry.note = "left off";
-        return entry;
+    void enter(const Json& value, const std::string& path) {
+        const bool is_default = value.is_null() || (is_auto(value) && takes_auto(path));
+        if (is_default || (value.is_object() && value.empty()))
+            entries_.push_back(
+                {path, json_text(value), Fate::harmless, "as if it were left out", {}, false});
+        else if (value.is_object())
+            walk(value, path);
+        else
+            refuse(path, shown(value), "an object");
     }
-    static void judge_optimizer(ConfigEntry& entry, const Json& value) {
-        const auto& type = value.get_ref<const std::string&>();
-        if (!word_in(schema::optimizers, type).empty()) return;
-        entry.fate = Fate::unsupported;
-        entry.expected = one_of(*find_config_key(entry.path));
-        entry.note = same_word(type, "Muon")
-                         ? "Muon orthogonalises whole matrices, which shards of equal size cut"
-                     : !word_in("OneBitAdam|ZeroOneAdam|OneBitLamb", type).empty()
-                         ? "gradients travel in the model's type, not in one bit"
-                         : "rates scaled by width are the model's parametrisation";
-    }
-
-    void check(const std::string& path, const ConfigKey& row, const Json& value) const {
-        const auto refuse = [&](const std::string& expected) {
-            fail(Errc::config, origin(path), " is ", shown(value), ", expected ", expected);
-        };
-        using Kind = ConfigKey::Kind;
-        switch (row.kind) {
-            case Kind::flag:
-                if (!value.is_boolean()) refuse("true or false");
-                break;
-            case Kind::whole: {
-                const double wide = value.is_number() ? value.get<double>() : row.least;
-                const std::string range =
-                    row.most < schema::largest_whole || wide > row.most
-                        ? setting_text(row.least) + " to " + setting_text(row.most)
-                        : "an integer from " + setting_text(row.least);
-                if (!value.is_number()) refuse(range);
-                if (wide != std::floor(wide) || wide < row.least || wide > row.most) refuse(range);
-                break;
-            }
-            case Kind::number:
-                check_number(path, row, value, value);
-                break;
-            case Kind::two_numbers:
-                if (!value.is_array() || value.size() != 2) refuse("two numbers");
-                for (const Json& each : value) check_number(path, row, value, each);
-                break;
-            case Kind::text:
-                if (!value.is_string()) refuse("a text");
-                break;
-            case Kind::choice:
-                if (!value.is_string() ||
-                    word_in(row.choices, value.get_ref<const std::string&>()).empty())
-                    refuse(one_of(row));
-                break;
-            case Kind::block:
-            case Kind::any:
-                break;
-        }
-    }
-    void check_number(const std::string& path, const ConfigKey& row, const Json& whole,
-                      const Json& value) const {
-        const auto refuse = [&](const std::string& expected) {
-            fail(Errc::config, origin(path), " is ", shown(whole), ", expected ", expected);
-        };
-        const std::string range =
-            row.most == schema::below_one && row.least == 0 ? "a number in [0, 1)"
-            : std::isinf(row.most) ? "a number from " + setting_text(row.least)
-                                   : setting_text(row.least) + " to " + setting_text(row.most);
-        if (!value.is_number()) refuse(range);
-        const double result = value.get<double>();
-        if (!(row.least <= result && result <= row.most)) refuse(range);
-        const auto narrow = static_cast<float>(result);
-        if (!std::isfinite(narrow) || (narrow == 0) != (result == 0))
-            refuse("what fits a 32-bit float");
+    void keep(const Json& value, const std::string& path, const ConfigKey& row) {
+        if (!value.is_null() && !(may_be_auto(row) && is_auto(value)))
+            if (const std::string expected = expected_value(row, value); !expected.empty())
+                return refuse(path, shown(value), expected);
+        entries_.push_back(judged(path, row, value));
     }
 
     Json file_;
     std::string name_, optimizer_, scheduler_;
     std::vector<ConfigEntry>& entries_;
+    std::vector<std::string> problems_;
 };
 
 }  // namespace detail

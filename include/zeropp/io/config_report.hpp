@@ -109,9 +109,7 @@ inline void require_policies(Config config, int world) {
 /// Of a training by zeropp-t5 without flags: micro-batches of 8 where the file has no batch size.
 /// Throws what such a training would throw, but for keys that are not supported.
 inline ConfigReport config_report(Config config, int world) {
-    if (!config.elasticity.enabled.value_or(false) && !config.train_batch_size.given() &&
-        !config.train_micro_batch_size_per_gpu.given())
-        config.train_micro_batch_size_per_gpu.value = 8;
+    fill_batch_size(config, 8, "the default batch size");
     const BatchSizes sizes = batch_sizes(config, world);
     detail::require_policies(config, world);
 
@@ -128,7 +126,7 @@ inline ConfigReport config_report(Config config, int world) {
     const DType gradients =
         gradients_of(config).type.value_or(sizes.accumulation == 1 ? precision : DType::fp32);
     const std::string_view optimizer =
-        detail::word_in(optimizer_types, config.optimizer.type.value_or(""));
+        detail::word_in(schema::optimizers, config.optimizer.type.value_or(""));
     report.resolved = {
         {"train_batch_size", sizes.train},
         {"train_micro_batch_size_per_gpu", sizes.micro},
@@ -215,7 +213,8 @@ inline std::string config_table() {
         const bool is_optimizer = key.path == "optimizer.type";
         for (std::size_t bar; (bar = of.find('|')) != of.npos;) of.replace(bar, 1, ", ");
         if (key.kind == ConfigKey::Kind::choice && key.fate == Fate::honoured)
-            what += "; one of " + code(is_optimizer ? optimizer_types : key.choices, ", ");
+            what += "; one of " + code(is_optimizer ? schema::optimizers : key.choices, ", ");
+        if (key.kind == ConfigKey::Kind::words) what += "; of " + code(key.choices, ", ");
         if (is_optimizer) what += "; others are refused, each for its reason";
         if (key.automatic) what += "; may be `\"auto\"`";
         if (key.fate == Fate::unsupported && key.off != key.standard)

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include <zeropp/core/precision.hpp>
-#include <zeropp/io/config.hpp>
+#include <zeropp/io/config_file.hpp>
 #include <zeropp/io/elasticity.hpp>
 #include <zeropp/io/optimizers.hpp>
 #include <zeropp/io/schedules.hpp>
@@ -23,6 +23,25 @@ inline BatchSizes batch_sizes(const Config& config, int ranks) {
     if (config.elasticity.enabled.value_or(false)) return elastic_batch_sizes(config, ranks);
     return batch_sizes(config.train_batch_size, config.train_micro_batch_size_per_gpu,
                        config.gradient_accumulation_steps, ranks);
+}
+
+/// Where nothing says a batch size: `micro`, which is `whose`. Only accumulation in the file is
+/// refused, as DeepSpeed does; of a file that is empty nothing was meant.
+inline void fill_batch_size(Config& config, std::int64_t micro, const char* whose) {
+    if (config.elasticity.enabled.value_or(false) || config.train_batch_size.given() ||
+        config.train_micro_batch_size_per_gpu.given())
+        return;
+    const bool asks =
+        config.train_batch_size.automatic || config.train_micro_batch_size_per_gpu.automatic;
+    const bool counts = std::any_of(config.keys.begin(), config.keys.end(), [](const auto& key) {
+        return key.path == "gradient_accumulation_steps" && !key.automatic;
+    });
+    const bool empty = !config.name.empty() && config.keys.empty();
+    require(asks || (!counts && !empty), Errc::config, config.name,
+            ": neither train_batch_size nor train_micro_batch_size_per_gpu is given, expected at "
+            "least one");
+    config.train_micro_batch_size_per_gpu.value = micro;
+    config.train_micro_batch_size_per_gpu.origin = whose;
 }
 
 /// Bucket sizes of the file are upper bounds: the engine's own stands where it is smaller.

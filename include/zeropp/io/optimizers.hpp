@@ -17,14 +17,14 @@
 
 namespace zeropp {
 
-/// The types of optimizers, as DeepSpeed spells them.
-inline constexpr std::string_view optimizer_types = "Adam|AdamW|Lamb|Lion|Adagrad|SGD|Adafactor";
-
-/// A type in any case, as `optimizer_types` spell it.
+/// A type of a flag, in any case, as `schema::optimizers` spell it.
 inline std::string optimizer_type(std::string_view name) {
-    const std::string_view type = detail::word_in(optimizer_types, name);
+    const std::string_view type = detail::word_in(schema::optimizers, name);
+    const bool elsewhere = !detail::word_in(schema::other_optimizers, name).empty();
     require(!type.empty(), Errc::config, "optimizer '", name,
-            "' is unknown, expected Adam, AdamW, Lamb, Lion, Adagrad, SGD or Adafactor");
+            elsewhere ? "' is not supported, expected " : "' is unknown, expected ",
+            detail::one_of(schema::optimizers), elsewhere ? "; " : "",
+            elsewhere ? detail::why_no_optimizer(name) : "");
     return std::string{type};
 }
 
@@ -83,10 +83,8 @@ inline AnyOptimizer optimizer_of(const Config& config) {
     using detail::or_else;
     const Config::Optimizer& given = config.optimizer;
     const std::string type = given.type.value_or("AdamW");
-    require(!detail::word_in(optimizer_types, type).empty(), Errc::config, given.type.origin,
-            " is \"", type,
-            "\", expected \"Adam\", \"AdamW\", \"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or "
-            "\"Adafactor\"");
+    require(!detail::word_in(schema::optimizers, type).empty(), Errc::config, given.type.origin,
+            " is \"", type, "\", expected ", detail::one_of(schema::optimizers));
     const std::array<double, 2> betas = detail::betas_of(config);
     if (type == "Lamb")
         return Lamb{.lr = or_else(given.lr, 1e-3f),

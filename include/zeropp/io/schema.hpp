@@ -25,11 +25,10 @@ void for_each_config_key(Visit visit) {
 
 namespace detail {
 
-constexpr char lower(char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
+constexpr char lower_case(char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 inline bool same_word(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](char x, char y) { return lower(x) == lower(y); });
+                      [](char x, char y) { return lower_case(x) == lower_case(y); });
 }
 /// Calls visit(word) for what stands between the bars.
 template <class Visit>
@@ -49,21 +48,13 @@ inline std::string_view word_in(std::string_view words, std::string_view word) {
     return found;
 }
 
-/// Levenshtein's distance, letters in any case.
-inline std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            const std::size_t changed = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
-            row[j] = std::min({above + 1, row[j - 1] + 1, changed});
-            diagonal = above;
-        }
-    }
-    return row[b.size()];
+/// "a, b" of "a|b".
+inline std::string listed(std::string_view words) {
+    std::string all;
+    for_each_word(words, [&](std::string_view word) {
+        all += (all.empty() ? "" : ", ") + std::string{word};
+    });
+    return all;
 }
 
 /// "a.b" of "a.b.c"; empty of "a".
@@ -104,36 +95,6 @@ inline const ConfigKey* find_config_key(std::string_view path, std::string_view 
         if (mine && (key.path == path || (key.path == any && found == nullptr))) found = &key;
     });
     return found;
-}
-
-/// "expected reduce_bucket_size": the nearest keys of the block; all of them if none is near. Of a
-/// key that another block or type has, where it belongs.
-inline std::string nearest_config_keys(std::string_view path, std::string_view type = {}) {
-    const std::string_view block = detail::block_of(path), key = detail::last_of(path);
-    std::string all, elsewhere, near;
-    std::size_t best = key.size() / 3 + 1;
-    for_each_config_key([&](const ConfigKey& row) {
-        const std::string_view its_block = detail::block_of(row.path);
-        const std::string_view its_key = detail::last_of(row.path);
-        const bool mine = row.of.empty() || !detail::word_in(row.of, type).empty();
-        if (its_block == block && mine) {
-            if (its_key == "*") return;
-            all += (all.empty() ? "" : ", ") + std::string{its_key};
-            const std::size_t distance = detail::edit_distance(key, its_key);
-            if (distance < best) {
-                best = distance;
-                near = std::string{its_key};
-            }
-        } else if (its_key == key && elsewhere.empty()) {
-            elsewhere = its_block == block  ? "it only of type " + std::string{row.of}
-                        : its_block.empty() ? "it at the top level"
-                                            : "it in " + std::string{its_block};
-            std::replace(elsewhere.begin(), elsewhere.end(), '|', ',');
-        }
-    });
-    if (!near.empty()) return near;
-    if (!elsewhere.empty()) return elsewhere;
-    return block.empty() ? "a key of DeepSpeed's; docs/deepspeed.md has them" : "one of " + all;
 }
 
 }  // namespace zeropp

@@ -35,6 +35,10 @@ struct LossScale {
         at_least_1("hysteresis", hysteresis);
         require(min_loss_scale > 0 && min_loss_scale < 3e38f, Errc::config,
                 "LossScale: min_loss_scale is ", min_loss_scale, ", expected more than 0");
+        const float first = std::ldexp(1.0f, initial_scale_power);
+        require(loss_scale != 0 || min_loss_scale <= first, Errc::config,
+                "LossScale: min_loss_scale is ", min_loss_scale, ", expected at most ", first,
+                ", the first scale, 2^initial_scale_power");
     }
     void describe(Fingerprint& fields) const {
         fields.add("loss scale", loss_scale);

@@ -9,6 +9,11 @@
 
 namespace zeropp::schema {
 
+/// Functions of deepspeed/comm/comm.py.
+inline constexpr std::string_view operations =
+    "reduce_scatter|reduce_scatter_tensor|all_gather|all_gather_into_tensor|all_gather_coalesced|"
+    "broadcast|all_to_all|all_to_all_single|send|recv|barrier|monitored_barrier|all_reduce|"
+    "all_reduce_coalesced|inference_all_reduce|reduce|gather|scatter";
 inline constexpr std::string_view monitors = "use csv_monitor, tensorboard or --log-jsonl";
 
 // clang-format off
@@ -37,7 +42,7 @@ inline constexpr std::array features{
     block("comms_logger"),
     flag("comms_logger.enabled", "false", honoured, "counts, bytes and bandwidth of each operation"),
     flag("comms_logger.prof_all", "true", honoured, "all operations"),
-    any("comms_logger.prof_ops", "[]", honoured, "these operations"),
+    words("comms_logger.prof_ops", "[]", operations, honoured, "these operations"),
     flag("comms_logger.verbose", "false", honoured, "a line for each call"),
     flag("comms_logger.debug", "false", harmless, "no names of callers"),
     block("tensorboard"),
@@ -62,7 +67,7 @@ inline constexpr std::array features{
     block("elasticity"),
     flag("elasticity.enabled", "false", honoured, "the batch follows from the number of ranks"),
     whole("elasticity.max_train_batch_size", "", honoured, "examples a step at most").range(1, 1e9),
-    any("elasticity.micro_batch_sizes", "", honoured, "a rank's micro-batches to choose from"),
+    row("elasticity.micro_batch_sizes", Kind::wholes, "", honoured, "a rank's micro-batches to choose from").range(1, 1e6),
     whole("elasticity.min_gpus", "1", honoured, "ranks at least").range(1, 1e6),
     whole("elasticity.max_gpus", "10000", honoured, "ranks at most").range(1, 1e6),
     whole("elasticity.num_gpus_per_node", "1", honoured, "ranks a node").range(1, 1e6),
@@ -88,6 +93,9 @@ inline constexpr std::array features{
     any("pipeline", "", unsupported, "there is no pipeline; leave it out").unless("{}|\"auto\""),
     block("tensor_parallel"),
     whole("tensor_parallel.autotp_size", "0", unsupported, "tensors are not divided; leave it 0").unless("0|1"),
+    block("tensor_parallel.tp"),
+    whole("tensor_parallel.tp.tp_size", "1", unsupported, "tensors are not divided; leave it 1").unless("0|1"),
+    any("tensor_parallel.tp.*", "", harmless, "tensor_parallel is off"),
     any("tensor_parallel.*", "", harmless, "tensor_parallel is off"),
     any("sequence_parallel_size", "1", unsupported, "sequences are not divided; leave it 1"),
     block("compile"),

@@ -19,7 +19,19 @@ constexpr std::string_view name_of(Fate fate) {
 }
 
 struct ConfigKey {
-    enum class Kind : std::uint8_t { flag, whole, number, two_numbers, text, choice, block, any };
+    enum class Kind : std::uint8_t {
+        flag,
+        whole,
+        wholes,  ///< a list of them, 1 to 64
+        number,
+        two_numbers,
+        text,
+        choice,
+        words,  ///< a list of choices, spelt as they are
+        block,
+        any
+    };
+
 
     std::string_view path;  ///< "zero_optimization.stage"; "x.*": any key of block x
     Kind kind = Kind::any;
@@ -61,7 +73,7 @@ namespace schema {
 using Kind = ConfigKey::Kind;
 
 /// Below 1: what betas, momenta and the like are.
-inline constexpr double below_one = 1.0 - 1e-9;
+inline constexpr double below_one = 1.0 - 1e-9, below_zero = -1e-9;
 inline constexpr double largest_whole = 9007199254740992.0;  ///< 2^53
 
 constexpr ConfigKey row(std::string_view path, Kind kind, std::string_view standard, Fate fate,
@@ -100,6 +112,12 @@ constexpr ConfigKey any(std::string_view path, std::string_view standard, Fate f
 constexpr ConfigKey choice(std::string_view path, std::string_view standard,
                            std::string_view choices, Fate fate, std::string_view note) {
     ConfigKey key = row(path, Kind::choice, standard, fate, note);
+    key.choices = choices;
+    return key;
+}
+constexpr ConfigKey words(std::string_view path, std::string_view standard,
+                          std::string_view choices, Fate fate, std::string_view note) {
+    ConfigKey key = row(path, Kind::words, standard, fate, note);
     key.choices = choices;
     return key;
 }

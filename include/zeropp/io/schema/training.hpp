@@ -15,11 +15,11 @@ inline constexpr std::string_view
 inline constexpr std::string_view warmups = "WarmupLR|WarmupDecayLR|WarmupCosineLR";
 inline constexpr std::string_view dtypes = "fp32|fp16|bf16|float32|float16|bfloat16|float|half";
 /// Types of optimizers that zeropp has, and others that DeepSpeed has.
-inline constexpr std::string_view optimizers = "AdamW|Adam|Lamb|Lion|Adagrad|SGD|Adafactor";
+inline constexpr std::string_view optimizers = "Adam|AdamW|Lamb|Lion|Adagrad|SGD|Adafactor";
 inline constexpr std::string_view other_optimizers =
     "Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|MuAdamW|MuSGD";
 inline constexpr std::string_view every_optimizer =
-    "AdamW|Adam|Lamb|Lion|Adagrad|SGD|Adafactor|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|"
+    "Adam|AdamW|Lamb|Lion|Adagrad|SGD|Adafactor|Muon|OneBitAdam|ZeroOneAdam|OneBitLamb|MuAdam|"
     "MuAdamW|MuSGD";
 inline constexpr std::string_view one_cycle = "OneCycle", range_test = "LRRangeTest";
 
@@ -118,7 +118,7 @@ inline constexpr std::array training{
     number("optimizer.params.min_coeff", "0.01", honoured, "the least trust").only_of("Lamb"),
     flag("optimizer.params.eps_inside_sqrt", "false", honoured, "m / sqrt(v + eps)").only_of("Lamb"),
     number("optimizer.params.clip_threshold", "1", honoured, "the greatest RMS of an update").only_of("Adafactor").from(1e-30),
-    number("optimizer.params.decay_rate", "-0.8", honoured, "squares are averaged with 1 - step^decay_rate").only_of("Adafactor").range(-10, -1e-9),
+    number("optimizer.params.decay_rate", "-0.8", honoured, "squares are averaged with 1 - step^decay_rate").only_of("Adafactor").range(-10, below_zero),
     number("optimizer.params.beta1", "null", honoured, "a first moment; none without").only_of("Adafactor").range(0, below_one),
     flag("optimizer.params.scale_parameter", "true", honoured, "rates in units of a tensor's RMS").only_of("Adafactor"),
     flag("optimizer.params.relative_step", "true", honoured, "min(0.01, 1 / sqrt(step)) for a rate; false where lr is given").only_of("Adafactor"),

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+/// \file From a DeepSpeed JSON file to `Config`: every key is checked, nothing is assumed.
+#pragma once
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <zeropp/core/error.hpp>
+#include <zeropp/format/json.hpp>
+#include <zeropp/io/config.hpp>
+#include <zeropp/io/config_reader.hpp>
+
+namespace zeropp {
+
+namespace detail {
+
+/// Types of data have several names in DeepSpeed.
+inline void use_short_name(Setting<std::string>& dtype) {
+    if (!dtype.given()) return;
+    for (const std::string_view names :
+         {"fp32|float32|float", "fp16|float16|half", "bf16|bfloat16"})
+        if (!word_in(names, *dtype.value).empty())
+            dtype.value = std::string{names.substr(0, names.find('|'))};
+}
+
+/// Adafactor by relative steps.
+inline bool makes_its_rates(const Config& config) {
+    const auto& given = config.optimizer;
+    return given.type.value_or("") == "Adafactor" &&
+           given.relative_step.value_or(!given.lr.given());
+}
+
+inline void require_consistent(const Config& config) {
+    const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
+        require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
+                " are true, expected one of them");
+    };
+    both(config.bf16, config.fp16.enabled);
+    if (config.param_dtype.given() && !config.bf16.automatic && !config.fp16.enabled.automatic) {
+        const std::string model = config.bf16.value_or(false)           ? "bf16"
+                                  : config.fp16.enabled.value_or(false) ? "fp16"
+                                                                        : "fp32";
+        require(*config.param_dtype.value == model, Errc::config, config.param_dtype.origin,
+                " is \"", *config.param_dtype.value, "\", expected \"", model,
+                "\", as bf16.enabled and fp16.enabled say");
+    }
+    const auto& fp16 = config.fp16;
+    const double first_scale = std::ldexp(1.0, int(fp16.initial_scale_power.value_or(16)));
+    require(fp16.loss_scale.value_or(0) != 0 || fp16.min_loss_scale.value_or(1) <= first_scale ||
+                !fp16.min_loss_scale.given(),
+            Errc::config, fp16.min_loss_scale.origin, " is ", fp16.min_loss_scale.value_or(1),
+            ", expected at most ", first_scale, ", the first scale, 2^initial_scale_power");
+    const auto& optimizer = config.optimizer;
+    const double least_trust = optimizer.min_coeff.value_or(0.01),
+                 most_trust = optimizer.max_coeff.value_or(10);
+    require(
+        least_trust <= most_trust, Errc::config,
+        (optimizer.max_coeff.given() ? optimizer.max_coeff : optimizer.min_coeff).origin, " is ",
+        optimizer.max_coeff.given() ? most_trust : least_trust, ", expected at ",
+        optimizer.max_coeff.given() ? "least min_coeff, which is " : "most max_coeff, which is ",
+        optimizer.max_coeff.given() ? least_trust : most_trust);
+    require(!optimizer.nesterov.value_or(false) ||
+                (optimizer.momentum.value_or(0) > 0 && optimizer.dampening.value_or(0) == 0),
+            Errc::config, optimizer.nesterov.origin,
+            " is true, expected a momentum above 0 and no dampening beside it");
+    const auto& scheduler = config.scheduler;
+    require(!scheduler.type.given() || !makes_its_rates(config), Errc::config,
+            scheduler.type.origin, " is ", scheduler.type.value_or(""),
+            ", expected none: Adafactor without lr makes its own rates; give optimizer.params.lr");
+    const std::string type = scheduler.type.value_or("");
+    const auto needs = [&](const auto& setting, const char* key) {
+        require(setting.given() || setting.automatic, Errc::config, config.name,
+                ": scheduler.params.", key, " is missing, expected a number: ", type,
+                " has no default of it");
+    };
+    if (type == "WarmupDecayLR" || type == "WarmupCosineLR")
+        needs(scheduler.total_num_steps, "total_num_steps");
+    if (type == "OneCycle") {
+        needs(scheduler.cycle_min_lr, "cycle_min_lr");
+        needs(scheduler.cycle_max_lr, "cycle_max_lr");
+    }
+}
+
+}  // namespace detail
+
+namespace detail {
+
+/// Elasticity may be told not to read the batch sizes beside it.
+inline void mark_what_elasticity_decides(Config& config) {
+    const auto& elastic = config.elasticity;
+    if (!elastic.enabled.value_or(false) || !elastic.ignore_non_elastic_batch_info.value_or(false))
+        return;
+    for (ConfigEntry& entry : config.keys)
+        if (entry.path == "train_batch_size" || entry.path == "train_micro_batch_size_per_gpu" ||
+            entry.path == "gradient_accumulation_steps") {
+            entry.fate = Fate::harmless;
+            entry.note = "not read: elasticity decides the batch";
+        }
+}
+
+}  // namespace detail
+
+/// An object that was parsed or made elsewhere. `name` stands for the file in messages.
+inline Config config_from(Json object, const std::string& name) {
+    Config config;
+    config.name = name;
+    const detail::ConfigReader file{std::move(object), name, config.keys};
+    const auto take = [&](std::string_view path, auto& setting) { file.take(path, setting); };
+#define ZEROPP_TAKE(block, member) take(#block "." #member, config.block.member)
+#define ZEROPP_TAKE_PARAMETER(block, member) take(#block ".params." #member, config.block.member)
+    take("train_batch_size", config.train_batch_size);
+    take("train_micro_batch_size_per_gpu", config.train_micro_batch_size_per_gpu);
+    take("gradient_accumulation_steps", config.gradient_accumulation_steps);
+    take("steps_per_print", config.steps_per_print);
+    take("gradient_clipping", config.gradient_clipping);
+    take("wall_clock_breakdown", config.wall_clock_breakdown);
+    take("memory_breakdown", config.memory_breakdown);
+    take("dump_state", config.dump_state);
+    take("communication_data_type", config.communication_data_type);
+    take("data_types.grad_accum_dtype", config.grad_accum_dtype);
+    take("data_types.param_dtype", config.param_dtype);
+    detail::use_short_name(config.grad_accum_dtype);
+    detail::use_short_name(config.param_dtype);
+    take("bfloat16.enabled", config.bf16);
+    take("bf16.enabled", config.bf16);
+    take("bfloat16.bf16_optimizer_states", config.bf16_optimizer_states);
+    take("bf16.bf16_optimizer_states", config.bf16_optimizer_states);
+    ZEROPP_TAKE(fp16, enabled);
+    ZEROPP_TAKE(fp16, loss_scale);
+    ZEROPP_TAKE(fp16, initial_scale_power);
+    ZEROPP_TAKE(fp16, loss_scale_window);
+    ZEROPP_TAKE(fp16, hysteresis);
+    ZEROPP_TAKE(fp16, consecutive_hysteresis);
+    ZEROPP_TAKE(fp16, min_loss_scale);
+    ZEROPP_TAKE(zero_optimization, stage);
+    ZEROPP_TAKE(zero_optimization, allgather_bucket_size);
+    ZEROPP_TAKE(zero_optimization, reduce_bucket_size);
+    ZEROPP_TAKE(optimizer, type);
+    ZEROPP_TAKE_PARAMETER(optimizer, lr);
+    ZEROPP_TAKE_PARAMETER(optimizer, betas);
+    ZEROPP_TAKE_PARAMETER(optimizer, weight_decay);
+    if (config.optimizer.type.value_or("") == "Adafactor")
+        take("optimizer.params.eps", config.optimizer.eps_pair);
+    else
+        take("optimizer.params.eps", config.optimizer.eps);
+    ZEROPP_TAKE_PARAMETER(optimizer, bias_correction);
+    ZEROPP_TAKE_PARAMETER(optimizer, adam_w_mode);
+    ZEROPP_TAKE_PARAMETER(optimizer, fp32_optimizer_states);
+    ZEROPP_TAKE_PARAMETER(optimizer, torch_adam);
+    ZEROPP_TAKE_PARAMETER(optimizer, momentum);
+    ZEROPP_TAKE_PARAMETER(optimizer, dampening);
+    ZEROPP_TAKE_PARAMETER(optimizer, nesterov);
+    ZEROPP_TAKE_PARAMETER(optimizer, maximize);
+    ZEROPP_TAKE_PARAMETER(optimizer, lr_decay);
+    ZEROPP_TAKE_PARAMETER(optimizer, max_coeff);
+    ZEROPP_TAKE_PARAMETER(optimizer, min_coeff);
+    ZEROPP_TAKE_PARAMETER(optimizer, eps_inside_sqrt);
+    ZEROPP_TAKE_PARAMETER(optimizer, clip_threshold);
+    ZEROPP_TAKE_PARAMETER(optimizer, decay_rate);
+    ZEROPP_TAKE_PARAMETER(optimizer, beta1);
+    ZEROPP_TAKE_PARAMETER(optimizer, scale_parameter);
+    ZEROPP_TAKE_PARAMETER(optimizer, relative_step);
+    ZEROPP_TAKE_PARAMETER(optimizer, warmup_init);
+    ZEROPP_TAKE(scheduler, type);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_max_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_num_steps);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_type);
+    ZEROPP_TAKE_PARAMETER(scheduler, total_num_steps);
+    ZEROPP_TAKE_PARAMETER(scheduler, warmup_min_ratio);
+    ZEROPP_TAKE_PARAMETER(scheduler, cos_min_ratio);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_step_rate);
+    ZEROPP_TAKE_PARAMETER(scheduler, lr_range_test_staircase);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_min_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_max_lr);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_lr_rate);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_first_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_second_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_first_stair_count);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_second_stair_count);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_step_size);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_momentum);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_min_mom);
+    ZEROPP_TAKE_PARAMETER(scheduler, cycle_max_mom);
+    ZEROPP_TAKE_PARAMETER(scheduler, decay_mom_rate);
+    ZEROPP_TAKE(elasticity, enabled);
+    ZEROPP_TAKE(elasticity, max_train_batch_size);
+    ZEROPP_TAKE(elasticity, min_gpus);
+    ZEROPP_TAKE(elasticity, max_gpus);
+    ZEROPP_TAKE(elasticity, num_gpus_per_node);
+    ZEROPP_TAKE(elasticity, prefer_larger_batch);
+    ZEROPP_TAKE(elasticity, ignore_non_elastic_batch_info);
+    ZEROPP_TAKE(elasticity, version);
+    ZEROPP_TAKE(elasticity, micro_batch_sizes);
+    ZEROPP_TAKE(tensorboard, enabled);
+    ZEROPP_TAKE(tensorboard, output_path);
+    ZEROPP_TAKE(tensorboard, job_name);
+    ZEROPP_TAKE(csv_monitor, enabled);
+    ZEROPP_TAKE(csv_monitor, output_path);
+    ZEROPP_TAKE(csv_monitor, job_name);
+    ZEROPP_TAKE(flops_profiler, enabled);
+    ZEROPP_TAKE(flops_profiler, profile_step);
+    ZEROPP_TAKE(flops_profiler, module_depth);
+    ZEROPP_TAKE(flops_profiler, top_modules);
+    ZEROPP_TAKE(flops_profiler, detailed);
+    ZEROPP_TAKE(flops_profiler, output_file);
+    ZEROPP_TAKE(comms_logger, enabled);
+    ZEROPP_TAKE(comms_logger, prof_all);
+    ZEROPP_TAKE(comms_logger, prof_ops);
+    ZEROPP_TAKE(comms_logger, verbose);
+    ZEROPP_TAKE(zeropp, optimizer_states);
+    ZEROPP_TAKE(zeropp, reduce);
+    ZEROPP_TAKE(zeropp, no_decay_on_norms);
+    ZEROPP_TAKE(zeropp, recompute);
+    ZEROPP_TAKE(activation_checkpointing, partition_activations);
+    ZEROPP_TAKE(activation_checkpointing, cpu_checkpointing);
+    ZEROPP_TAKE(activation_checkpointing, number_checkpoints);
+#undef ZEROPP_TAKE
+#undef ZEROPP_TAKE_PARAMETER
+    detail::mark_what_elasticity_decides(config);
+    detail::require_consistent(config);
+    return config;
+}
+
+/// `name` stands for the file in messages.
+inline Config parse_config(std::string_view text, const std::string& name) {
+    require(Json::accept(text) || !Json::accept(text, true), Errc::config, name,
+            ": has comments, expected JSON, which has none; take them out");
+    return config_from(parse_json(text, name), name);
+}
+
+/// Messages call the file by its path.
+inline Config read_config(const std::filesystem::path& path) {
+    return parse_config(read_text(path), path.string());
+}
+
+/// One sentence for each key that asks for what zeropp does not do, at most ten.
+inline std::vector<std::string> unsupported_sentences(const Config& config) {
+    std::vector<std::string> sentences;
+    for (const ConfigEntry& entry : config.keys)
+        if (entry.fate == Fate::unsupported)
+            sentences.push_back(config.name + ": " + detail::cut(entry.path, 120) + " is " +
+                                detail::cut(entry.value) + ", which is not supported, expected " +
+                                entry.expected + "; " + entry.note);
+    return detail::at_most_ten(std::move(sentences), config.name, "keys are not supported");
+}
+
+/// Refuses what the file may say but zeropp does not do; nothing is weakened in silence.
+inline void require_supported(const Config& config) {
+    detail::refuse_for(unsupported_sentences(config));
+}
+
+}  // namespace zeropp
