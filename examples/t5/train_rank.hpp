@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -101,9 +100,12 @@ public:
         comm_.log_to(nullptr);
         std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
         if (run_.ranks_share_process) peaks.resize(1);
-        zeropp::require(skipped_ < step, zeropp::Errc::numeric, "training: all ", step,
-                        " steps were skipped, gradients were not finite, first in ", non_finite_,
-                        ", expected finite ones; nothing is saved");
+        if (skipped_ == step) {
+            rethrow();
+            zeropp::fail(zeropp::Errc::numeric, "training: all ", step,
+                         " steps were skipped, gradients were not finite, last in ", non_finite_,
+                         ", expected finite ones; nothing is saved");
+        }
         tell(zeropp::EndEvent{.steps = step,
                               .skipped = skipped_,
                               .seconds = seconds_since(begin),
@@ -155,25 +157,17 @@ private:
             for (const std::int32_t label : batch.labels) tokens += label != zeropp::ignored_label;
             try {
                 step = trainer_.step(batch);
-            } catch (const zeropp::Error& error) {
+            } catch (const zeropp::NonFiniteError& error) {
                 // On all ranks alike, and without a trace in the weights: they are saved first.
-                if (error.code() != zeropp::Errc::numeric || trainer_.steps() == 0) throw;
-                ++skipped_;
-                sent_ += comm_.bytes_sent() - sent_before;
-                tell(zeropp::StepEvent{.step = step_index + 1,
-                                       .loss = std::numeric_limits<double>::quiet_NaN(),
-                                       .gradient_norm = std::numeric_limits<double>::quiet_NaN(),
-                                       .seconds = seconds_since(begin),
-                                       .tokens = 0,
-                                       .skipped = true,
-                                       .skipped_steps = skipped_,
-                                       .samples = samples_of(step_index + 1)});
+                step = error.step();
                 failure_ = std::current_exception();
-                return true;
             }
         }
         sent_ += comm_.bytes_sent() - sent_before;
-        if (step.skipped && skipped_++ == 0) non_finite_ = step.non_finite;
+        if (step.skipped) {
+            ++skipped_;
+            non_finite_ = step.non_finite;
+        }
         const Pulse all = exchange(tokens);
         const zeropp::PhaseTimes phases = trainer_.phases().take();
         const double seconds = seconds_since(begin);
@@ -184,6 +178,7 @@ private:
                                .seconds = seconds,
                                .tokens = all.tokens,
                                .skipped = step.skipped,
+                               .non_finite = step.non_finite,
                                .skipped_steps = skipped_,
                                .samples = samples_of(step_index + 1),
                                .loss_scale = is_fp16 ? double(step.loss_scale) : 0.0,
@@ -316,7 +311,7 @@ private:
     std::shared_ptr<zeropp::CommLog> log_;
     std::uint64_t sent_ = 0;  ///< bytes of the steps
     std::int64_t skipped_ = 0;
-    std::string non_finite_;  ///< of the first step that was skipped
+    std::string non_finite_;  ///< of the last step that was skipped
     std::vector<Pulse> pulses_ = std::vector<Pulse>(ranks_);
     std::vector<std::uint64_t> planned_;
     std::vector<zeropp::Seq2SeqExample> examples_;

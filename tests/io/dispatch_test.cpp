@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file Tests of the bridge from a configuration to policies, and of DeepSpeed's batch rule.
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -8,6 +9,7 @@
 #include <zeropp/io/dispatch.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 
 namespace zp = zeropp;
 
@@ -148,6 +150,18 @@ TEST_CASE("an object that was made elsewhere is a configuration", "[dispatch]") 
         zp::with_config(zp::Json{{"train_batch_sizes", 4}}, 2, [](auto...) { return 0; }),
         "zeropp: ds_config: train_batch_sizes is no key of DeepSpeed's, expected "
         "train_batch_size");
+}
+
+TEST_CASE("without a number of ranks the launcher's counts", "[dispatch]") {
+    const zp::testing::TemporaryFolder folder;
+    const std::string path = folder.write(
+        "ds_config.json", R"({"train_batch_size": 24, "train_micro_batch_size_per_gpu": 2})");
+    zp::export_environment({.rank = 1, .world_size = 4});
+    const auto micro_steps = [](auto, auto, const auto&, const auto&, auto, zp::Accumulation given,
+                                auto...) { return given.steps; };
+    CHECK(zp::with_config(path.c_str(), micro_steps) == 3);
+    for (const char* name : {"RANK", "LOCAL_RANK", "WORLD_SIZE"}) unsetenv(name);
+    CHECK(zp::with_config(path, micro_steps) == 12);
 }
 
 TEST_CASE("the guide's fp16 block is a policy", "[dispatch]") {

@@ -45,10 +45,14 @@ void append_text(std::string& text, T part) {
 }
 
 template <class... Parts>
-[[noreturn]] void fail(Errc code, const Parts&... parts) {
+std::string message(const Parts&... parts) {
     std::string text;
     (append_text(text, parts), ...);
-    throw Error{code, text};
+    return text;
+}
+template <class... Parts>
+[[noreturn]] void fail(Errc code, const Parts&... parts) {
+    throw Error{code, message(parts...)};
 }
 
 /// Checked in every build type: a precondition that vanishes under NDEBUG protects nobody.

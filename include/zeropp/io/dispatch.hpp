@@ -7,8 +7,10 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <type_traits>
 #include <utility>
 
+#include <zeropp/comm/environment.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/io/config_file.hpp>
 #include <zeropp/io/elasticity.hpp>
@@ -174,6 +176,11 @@ decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
 /// Calls fn(precision, policies...). What zeropp does not do is refused.
 template <class Fn>
 decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
+    static_assert(std::invocable<Fn, decltype(fp32), decltype(zero<0>), AnyOptimizer, AnySchedule,
+                                 ClipNorm, Accumulation, Buckets, Gradients, LossScale,
+                                 OptimizerStates, ParameterGroups>,
+                  "zeropp: the last argument of with_config must take all policies, in any "
+                  "precision and stage: [&](auto precision, auto... policies) { ... }");
     require_supported(config);
     return with_precision(config, [&](auto precision) -> decltype(auto) {
         return with_policies(config, ranks, [&](auto... policies) -> decltype(auto) {
@@ -190,6 +197,12 @@ decltype(auto) with_config(const std::filesystem::path& file, int ranks, Fn&& fn
 template <std::same_as<Json> Object, class Fn>
 decltype(auto) with_config(const Object& object, int ranks, Fn&& fn) {
     return with_config(config_from(object, "ds_config"), ranks, std::forward<Fn>(fn));
+}
+/// On as many ranks as the launcher says: mpirun, Kubeflow, or who exports WORLD_SIZE; else one.
+template <class Source, class Fn>
+requires(!std::integral<std::remove_cvref_t<Fn>>) decltype(auto)
+    with_config(const Source& source, Fn&& fn) {
+    return with_config(source, environment().world_size, std::forward<Fn>(fn));
 }
 
 }  // namespace zeropp

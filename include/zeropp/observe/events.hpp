@@ -26,6 +26,7 @@ struct StepEvent {
     double seconds = 0;              ///< wall time, from the end of the step before
     std::int64_t tokens = 0;         ///< source and target tokens of all ranks, without padding
     bool skipped = false;            ///< a gradient was not finite: the weights are as before
+    std::string non_finite{};        ///< if skipped: the first such tensor, and the rank if known
     std::int64_t skipped_steps = 0;  ///< so far, this one included
     std::int64_t samples = 0;        ///< examples of all ranks so far
     double loss_scale = 0;           ///< of this step's backward pass; 0: without one

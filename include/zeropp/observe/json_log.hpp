@@ -29,6 +29,7 @@ public:
             .field("tokens_per_second", tokens_per_second(event))
             .field("tokens", event.tokens)
             .field("skipped", event.skipped);
+        if (event.skipped) line.field("non_finite", event.non_finite);
         if (event.loss_scale > 0) line.field("loss_scale", event.loss_scale);
         if (event.phases.total() > 0)
             for (std::size_t i = 0; i < phase_names.size(); ++i)

@@ -74,6 +74,7 @@ public:
         tokens_ += event.tokens;
         seconds_ += event.seconds;
         ++steps_since_line_;
+        if (event.skipped) tell_skipped(event);
         if (!is_due(event.step)) return;
         show(event);
         loss_sum_ = seconds_ = 0;
@@ -111,6 +112,16 @@ private:
         if (terminal_) return quiet.count() >= 0.2;
         return options_.steps_per_line > 0 ? step % options_.steps_per_line == 0
                                            : quiet.count() >= 2.0;
+    }
+    void tell_skipped(const StepEvent& event) {
+        end_bar();
+        std::fprintf(options_.file, "step %lld/%lld  skipped, not finite: %s",
+                     static_cast<long long>(event.step), static_cast<long long>(steps_),
+                     event.non_finite.c_str());
+        if (event.loss_scale > 0)
+            std::fprintf(options_.file, "; the loss scale was %g", event.loss_scale);
+        std::fprintf(options_.file, "\n");
+        std::fflush(options_.file);
     }
     void show(const StepEvent& event) {
         const std::chrono::duration<double> spent = Clock::now() - begin_;

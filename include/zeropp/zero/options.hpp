@@ -115,7 +115,8 @@ struct Buckets {
     void describe(Fingerprint& fields) const { fields.add("bucket elements", elements); }
 };
 
-/// A step whose gradients are not finite is skipped on all ranks; so many in a row end the run.
+/// A step whose gradients are not finite is skipped on all ranks; so many in a row end the run,
+/// which with a dynamic loss scale ends at its minimum instead.
 struct SkipNonFinite {
     int most_in_a_row = 10;
 

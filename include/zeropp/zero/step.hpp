@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include <zeropp/core/error.hpp>
 #include <zeropp/optim/concepts.hpp>
 
 namespace zeropp {
@@ -22,6 +24,18 @@ struct Step {
     double gradient_norm = 0;  ///< unscaled, before clipping
     float loss_scale = 1;      ///< of this step's backward passes; 1 but in fp16
     Rates rates{};             ///< of the parameters that are in no group
+};
+
+/// Of a step that was skipped and after which no other is expected to be finite: what it would have
+/// returned. The weights are as they were before it.
+class NonFiniteError : public Error {
+public:
+    NonFiniteError(const std::string& what, Step step)
+        : Error{Errc::numeric, what}, step_{std::move(step)} {}
+    const Step& step() const noexcept { return step_; }
+
+private:
+    Step step_;
 };
 
 }  // namespace zeropp
