@@ -35,9 +35,9 @@
 namespace zeropp {
 
 /// Memory: values are taken from the arena in order; backward gives a unit's values back, and the
-/// gradients made inside it, when it passes the unit's `enter`. A gradient that outlives the unit
-/// that first contributes to it (the residual stream, an encoder's output) must be reserved where
-/// the value is made, with `keep_gradient`; backward fails by name where that was forgotten.
+/// gradients made since, when it passes the unit's `enter`. A gradient that outlives a unit (the
+/// residual stream, an encoder's output) must be reserved where the value is made, with
+/// `keep_gradient`; backward fails by name where that was forgotten.
 ///
 /// On a measuring arena everything is recorded and taken and nothing computed, no observer is
 /// called and no input is read: its peak is the peak of a run of the same shapes.
@@ -64,7 +64,7 @@ public:
         options_ = options;
         last_ = nullptr;
         entered_ = nullptr;
-        spans_ = 0;
+        spans_ = enters_ = 0;
         paused_ = false;
         loss_ = {};
         if constexpr (ObservesUnits<P>) products_.begin_run();
@@ -91,7 +91,9 @@ public:
             note_enter(unit, false);
         }
         entered_ = entered;
-        if (records()) record(EnterNode{{}, entered});
+        if (!records()) return;
+        entered->enters_before = enters_++;
+        record(EnterNode{{}, entered});
     }
     /// Units nest: the innermost one entered is left first.
     void leave(std::size_t unit) {
@@ -168,6 +170,7 @@ public:
     template <class Body>
     void replay(std::size_t unit, Body body) {
         Node* const before = std::exchange(last_, nullptr);
+        const std::uint32_t enters_before = enters_before_;
         enter(unit);
         body();
         if (!is_measuring()) {
@@ -177,6 +180,7 @@ public:
             note_enter(unit, true);
         }
         run_backward();
+        enters_before_ = enters_before;
         last_ = before;
     }
     bool is_measuring() const noexcept { return arena_->is_measuring(); }
@@ -203,6 +207,7 @@ public:
         Value<T> value;
         value.tensor = {data, shape};
         value.span = entered_ == nullptr ? 0 : entered_->span;
+        value.enters_before = enters_;
         return Var<T>{store_.make(value)};
     }
     /// A value in the memory of another, which no later operation may read; it shares a reserved
@@ -275,7 +280,7 @@ private:
     };
     struct Entered {
         std::size_t unit = 0, mark = 0;
-        std::uint32_t span = 0;
+        std::uint32_t span = 0, enters_before = 0;
         Entered* outer = nullptr;
         std::span<const E> values;
         std::span<E> gradients;
@@ -285,6 +290,7 @@ private:
         Entered* entered;
         void run(Tape& tape) {
             tape.entered_ = entered->outer;
+            tape.enters_before_ = entered->enters_before;
             tape.arena_->release(entered->mark);
             if (tape.is_measuring()) return;
             tape.fill_unwritten(*entered);
@@ -309,6 +315,7 @@ private:
     };
 
     void run_backward() {
+        enters_before_ = enters_;
         for (Node* node = last_; node != nullptr; node = node->before) node->backward(*node, *this);
     }
     void suspend() {
@@ -328,6 +335,10 @@ private:
             "Tape::backward: a value of shape ", value.tensor.shape,
             " has its first gradient in another unit than its own, expected keep_gradient where "
             "it was made");
+        require(value.enters_before == enters_before_, Errc::config,
+                "Tape::backward: a value of shape ", value.tensor.shape,
+                " has its first gradient after a unit that was entered after it was made, expected "
+                "keep_gradient where it was made");
     }
     template <Scalar T>
     void check_not_taken(const Value<T>& value) const {
@@ -375,7 +386,8 @@ private:
     RunOptions options_;
     Node* last_ = nullptr;
     Entered* entered_ = nullptr;
-    std::uint32_t spans_ = 0;
+    std::uint32_t spans_ = 0, enters_ = 0;  ///< so far: all, and those recorded
+    std::uint32_t enters_before_ = 0;       ///< recorded before the node that runs
     bool paused_ = false;
     float loss_scale_ = 1;
     MeanLoss loss_;
