@@ -10,6 +10,7 @@
 #include <zeropp/device/arena.hpp>
 #include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/owned_piece.hpp>
 #include <zeropp/zero/plan.hpp>
 #include <zeropp/zero/update.hpp>
 #include <zeropp/zero/whole_tensors.hpp>
