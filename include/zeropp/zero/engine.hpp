@@ -317,10 +317,9 @@ private:
             for (std::size_t b = 0; b < layout_.buckets().size() && first == none; ++b) {
                 const Bucket& bucket = layout_.buckets()[b];
                 if (!bucket.trainable) continue;
-                const std::span<const G> shard = gradients_.template shard<G>(b);
-                const std::size_t at = first_not_finite<G>(device_, shard);
-                if (at < shard.size())
-                    first = static_cast<double>(bucket.full_offset + first_of_shard(b) + at);
+                const std::size_t at = first_not_finite<G>(device_, bucket, first_of_shard(b),
+                                                           gradients_.template shard<G>(b));
+                if (at < bucket.padded) first = static_cast<double>(bucket.full_offset + at);
             }
         });
         int bad_loss = -1, bad_rank = -1;

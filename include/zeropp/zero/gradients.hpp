@@ -57,7 +57,7 @@ public:
     }
 
     /// From the next step on, whether this rank looks for the first element of its own gradients
-    /// that is not finite: one more pass over them.
+    /// that is not finite and of a trainable parameter: one more pass over them.
     void watch(bool watching) {
         watching_ = watching;
         first_bad_ = none;
@@ -235,8 +235,8 @@ private:
         }
     }
     void look_at(const Bucket& bucket, std::span<const E> wire) {
-        const std::size_t at = first_not_finite<E>(device_, wire);
-        if (at < wire.size()) first_bad_ = std::min(first_bad_, bucket.full_offset + at);
+        const std::size_t at = first_not_finite<E>(device_, bucket, 0, wire);
+        if (at < bucket.padded) first_bad_ = std::min(first_bad_, bucket.full_offset + at);
     }
     bool is_last() const { return micro_ == how_.micro_steps - 1; }
     bool adds() const { return how_.every && micro_ > 0; }

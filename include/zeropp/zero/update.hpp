@@ -52,4 +52,20 @@ double sum_of_squares(const D& device, const Bucket& bucket, std::size_t first,
     return total;
 }
 
+/// The first of the bucket's trainable elements in [first, first + values.size()) that is not
+/// finite, as an element of the bucket; bucket.padded if there is none.
+template <Element G, Device D>
+std::size_t first_not_finite(const D& device, const Bucket& bucket, std::size_t first,
+                             std::span<const G> values) {
+    std::size_t found = bucket.padded;
+    for_each_trainable_segment(bucket, first, first + values.size(),
+                               [&](const Segment&, std::size_t begin, std::size_t count) {
+                                   if (found != bucket.padded) return;
+                                   const std::size_t at = first_not_finite(
+                                       device, values.subspan(begin - first, count));
+                                   if (at < count) found = begin + at;
+                               });
+    return found;
+}
+
 }  // namespace zeropp
