@@ -166,8 +166,7 @@ public:
     std::span<G> shard(std::size_t b) {
         const Bucket& bucket = layout_.buckets()[b];
         const std::span<G> values = as<G>(homes_[b].values);
-        return how_.full ? values.subspan(bucket.shard * static_cast<std::size_t>(comm_.rank()),
-                                          bucket.shard)
+        return how_.full ? values.subspan(bucket.first_of_shard(comm_.rank()), bucket.shard)
                          : values;
     }
     /// The reduced gradient of what this rank updates: its shard, or all of it in stage 0.

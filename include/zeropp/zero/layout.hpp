@@ -37,6 +37,8 @@ struct Bucket {
     bool resident = false;
     bool trainable = false;  ///< holds a trainable parameter
     std::vector<Segment> segments;
+
+    std::size_t first_of_shard(int rank) const { return shard * static_cast<std::size_t>(rank); }
 };
 
 /// The order of all elements. It depends on the units, the topology and the bucket size, and on

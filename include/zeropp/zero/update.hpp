@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include <zeropp/device/concepts.hpp>
 #include <zeropp/device/for_each.hpp>
@@ -14,8 +15,20 @@
 #include <zeropp/zero/host/elements.hpp>
 #include <zeropp/zero/host/updater.hpp>
 #include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/options.hpp>
 
 namespace zeropp {
+
+/// The optimizer's own, then one with the rates of each group.
+template <Element E, Device D, class O>
+std::vector<Updater<E, D>> make_updaters(const D& device, const O& optimizer,
+                                         const ParameterGroups& groups) {
+    std::vector<Updater<E, D>> all;
+    all.push_back(make_updater<E>(device, optimizer, GroupRates{}));
+    for (const ParameterGroup& group : groups.groups)
+        all.push_back(make_updater<E>(device, optimizer, group.rates()));
+    return all;
+}
 
 /// sum = values, or sum += values, in fp32 and rounded to G.
 template <Element E, Element G, Device D>
