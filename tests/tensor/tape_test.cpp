@@ -182,6 +182,17 @@ TEST_CASE("what cannot be is named") {
                       "in another unit than its own, expected keep_gradient where it was made");
     start();
     tape.enter(1);
+    const auto early = leaf(tape, {1, 0, {2, 3, 4}});
+    tape.enter(2);
+    tape.leave(2);
+    objective(tape, early);
+    tape.leave(1);
+    CHECK_THROWS_WITH(tape.backward(1.0f),
+                      "zeropp: Tape::backward: a value of shape [2, 3, 4] has its first gradient "
+                      "after a unit that was entered after it was made, expected keep_gradient "
+                      "where it was made");
+    start();
+    tape.enter(1);
     CHECK_THROWS_WITH(tape.leave(2),
                       "zeropp: Tape::leave: unit 2 is left, expected the one entered last");
     CHECK_THROWS_WITH(

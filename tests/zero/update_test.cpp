@@ -5,6 +5,7 @@
 
 #include <zeropp/core/rng.hpp>
 #include <zeropp/optim/adamw.hpp>
+#include <zeropp/zero/cuda/update_element.hpp>
 #include <zeropp/zero/update.hpp>
 
 #include "support/catch.hpp"

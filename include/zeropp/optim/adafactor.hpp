@@ -13,6 +13,7 @@
 #include <span>
 
 #include <zeropp/core/square_root.hpp>
+#include <zeropp/device/squares.hpp>
 #include <zeropp/optim/rows.hpp>
 #include <zeropp/optim/rule.hpp>
 
@@ -194,9 +195,7 @@ private:
     struct AddSquare {
         const float* values;
         double* to;
-        ZEROPP_INLINE void operator()(std::size_t i) const {
-            to[i] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-        }
+        ZEROPP_INLINE void operator()(std::size_t i) const { to[i] = add_square(to[i], values[i]); }
     };
 
     /// Its rates are not set yet.

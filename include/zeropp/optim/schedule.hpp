@@ -9,6 +9,7 @@
 #include <functional>
 #include <numbers>
 
+#include <zeropp/core/precision.hpp>
 #include <zeropp/optim/concepts.hpp>
 #include <zeropp/optim/deepspeed_schedules.hpp>
 
@@ -133,5 +134,15 @@ static_assert(Schedule<Constant> && Schedule<WarmupLinear> && Schedule<WarmupCos
 
 /// A schedule as a value: which one it is does not change the trainer's type.
 using AnySchedule = std::function<Rates(std::int64_t, Rates)>;
+
+/// What the schedule makes of `base` in step `index`; refused where it means nothing.
+inline Rates checked_rates(const AnySchedule& schedule, std::int64_t index, Rates base) {
+    const Rates rates = schedule(index, base);
+    const auto means_something = [](float rate) { return is_finite(rate) && rate >= 0; };
+    require(means_something(rates.lr) && means_something(rates.momentum), Errc::config,
+            "schedule: the rates of step ", index, " are lr ", rates.lr, " and momentum ",
+            rates.momentum, ", expected finite numbers of 0 or more");
+    return rates;
+}
 
 }  // namespace zeropp

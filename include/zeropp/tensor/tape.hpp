@@ -23,30 +23,35 @@
 #include <utility>
 
 #include <zeropp/core/error.hpp>
-#include <zeropp/device/arena.hpp>
-#include <zeropp/device/concepts.hpp>
 #include <zeropp/device/products.hpp>
-#include <zeropp/tensor/gradient.hpp>
-#include <zeropp/tensor/node_store.hpp>
-#include <zeropp/tensor/tensor.hpp>
+#include <zeropp/tensor/open_unit.hpp>
+#include <zeropp/tensor/tape_values.hpp>
 #include <zeropp/tensor/units.hpp>
-#include <zeropp/tensor/var.hpp>
 
 namespace zeropp {
 
 /// Memory: values are taken from the arena in order; backward gives a unit's values back, and the
-/// gradients made inside it, when it passes the unit's `enter`. A gradient that outlives the unit
-/// that first contributes to it (the residual stream, an encoder's output) must be reserved where
-/// the value is made, with `keep_gradient`; backward fails by name where that was forgotten.
+/// gradients made since, when it passes the unit's `enter`. A gradient that outlives a unit (the
+/// residual stream, an encoder's output) must be reserved where the value is made, with
+/// `keep_gradient`; backward fails by name where that was forgotten.
 ///
 /// On a measuring arena everything is recorded and taken and nothing computed, no observer is
 /// called and no input is read: its peak is the peak of a run of the same shapes.
 /// Records live in the tape; a run no longer than an earlier one allocates nothing.
 template <Scalar E, Device D, class P>
 requires Products<P, E>
-class Tape {
+class Tape : public TapeValues<E, D> {
+    using Values = TapeValues<E, D>;
+    using Values::arena_;
+    using Values::at_;
+    using Values::options_;
+    using Values::paused_;
+    using Values::store_;
+
 public:
     using Element = E;
+    using Values::is_measuring;
+    using Values::records;
 
     explicit Tape(P products = {}, D device = {})
         : products_{std::move(products)}, device_{device} {}
@@ -60,10 +65,11 @@ public:
     void start(Arena<D>& arena, Units<E> units, RunOptions options = {}) {
         store_.clear();
         arena_ = &arena;
+        at_ = {};
         units_ = units;
         options_ = options;
         last_ = nullptr;
-        entered_ = nullptr;
+        open_ = nullptr;
         spans_ = 0;
         paused_ = false;
         loss_ = {};
@@ -80,35 +86,38 @@ public:
     }
 
     void enter(std::size_t unit) {
-        Entered* const entered = store_.make(Entered{});
-        entered->unit = unit;
-        entered->outer = entered_;
-        entered->span = ++spans_;
-        entered->mark = arena_->mark();
+        Open* const open = store_.make(Open{});
+        open->unit = unit;
+        open->outer = open_;
+        open->span = ++spans_;
+        open->enters_before = at_.enters_before;
+        open->mark = arena_->mark();
         if (!is_measuring()) {
             suspend();
-            entered->values = units_.use(unit);
+            open->values = units_.use(unit);
             note_enter(unit, false);
         }
-        entered_ = entered;
-        if (records()) record(EnterNode{{}, entered});
+        stand_in(open);
+        if (!records()) return;
+        ++at_.enters_before;
+        record(EnterNode{{}, open});
     }
     /// Units nest: the innermost one entered is left first.
     void leave(std::size_t unit) {
-        require(entered_ != nullptr && entered_->unit == unit, Errc::config, "Tape::leave: unit ",
-                unit, " is left, expected the one entered last");
+        require(open_ != nullptr && open_->unit == unit, Errc::config, "Tape::leave: unit ", unit,
+                " is left, expected the one entered last");
         if (!is_measuring()) {
             suspend();
             units_.release(unit);
             note_leave();
         }
-        if (records()) record(LeaveNode{{}, entered_});
-        entered_ = entered_->outer;
+        if (records()) record(LeaveNode{{}, open_});
+        stand_in(open_->outer);
     }
 
     /// Runs backward what was recorded; gradients are those of `loss_scale` * mean loss.
     void backward(float loss_scale) {
-        require(entered_ == nullptr, Errc::config,
+        require(open_ == nullptr, Errc::config,
                 "Tape::backward: a unit is still entered, expected ", "leave of every one");
         loss_scale_ = loss_scale;
         run_backward();
@@ -116,29 +125,6 @@ public:
     }
     /// Of the `cross_entropy` of this run: known after `backward`, or at once if the run has none.
     MeanLoss loss() const noexcept { return loss_; }
-
-    /// The value's gradient outlives the unit that contributes to it first.
-    template <Scalar T>
-    void keep_gradient(Var<T> var) {
-        if (records() && var.value()->gradient == nullptr && !var.value()->constant)
-            var.value()->gradient = take<T>(var.shape().size());
-    }
-    /// The user's own memory as a value.
-    template <Scalar T>
-    Var<T> input(T* data, Shape shape) {
-        return make(data, shape);
-    }
-
-    /// `body()` computes a value that nothing trainable has part in: without records, and backward
-    /// stops at it.
-    template <class Body>
-    auto constant(Body body) {
-        const bool before = std::exchange(paused_, true);
-        const auto y = body();
-        paused_ = before;
-        y.value()->constant = true;
-        return y;
-    }
 
     // What operations are written with.
 
@@ -155,14 +141,6 @@ public:
         kept->before = last_;
         last_ = kept;
     }
-    bool records() const noexcept { return options_.gradients && !paused_; }
-    /// Runs `body` without recording; its values may be given back to the arena.
-    template <class Body>
-    void unrecorded(Body body) {
-        const bool before = std::exchange(paused_, true);
-        body();
-        paused_ = before;
-    }
     /// For a record's run: enters the unit, records what `body` does in it, and runs that backward
     /// at once. The unit is used once for both.
     template <class Body>
@@ -172,144 +150,66 @@ public:
         body();
         if (!is_measuring()) {
             suspend();
-            entered_->gradients = units_.gradient(unit);
+            open_->gradients = units_.gradient(unit);
             note_leave();
             note_enter(unit, true);
         }
         run_backward();
         last_ = before;
     }
-    bool is_measuring() const noexcept { return arena_->is_measuring(); }
-    const RunOptions& options() const noexcept { return options_; }
     float loss_scale() const noexcept { return loss_scale_; }
     void set_loss(MeanLoss loss) noexcept { loss_ = loss; }
     P& products() noexcept { return products_; }
     const P& products() const noexcept { return products_; }
     D device() const noexcept { return device_; }
-    Arena<D>& arena() noexcept { return *arena_; }
-    NodeStore& store() noexcept { return store_; }
-
-    template <class T>
-    T* take(std::size_t count) {
-        return arena_->template take<T>(count).data();
-    }
-    /// A value is of the weights' type, or of their residual stream's.
-    template <Scalar T = E>
-    Var<T> make(Shape shape) {
-        return make(take<T>(shape.size()), shape);
-    }
-    template <Scalar T>
-    Var<T> make(T* data, Shape shape) {
-        Value<T> value;
-        value.tensor = {data, shape};
-        value.span = entered_ == nullptr ? 0 : entered_->span;
-        return Var<T>{store_.make(value)};
-    }
-    /// A value in the memory of another, which no later operation may read; it shares a reserved
-    /// gradient.
-    template <Scalar T>
-    Var<T> make_from(Var<T> memory, Var<T> stream) {
-        const Var<T> var = make(memory.data(), memory.shape());
-        var.value()->gradient = stream.value()->gradient;
-        memory.value()->taken = stream.value()->taken = true;
-        return var;
-    }
-    /// What backward has for the value; null if nothing depends on it.
-    template <Scalar T>
-    const T* gradient_of(Var<T> var) const noexcept {
-        return var.value()->written ? var.value()->gradient : nullptr;
-    }
-    /// Where the next contribution goes. The caller makes it at once. Null for a constant.
-    template <Scalar T>
-    Gradient<T> contribute(Var<T> var) {
-        Value<T>& value = *var.value();
-        if (value.constant) return {};
-        check_not_taken(value);
-        if (value.gradient == nullptr) {
-            check_outlives(value);
-            value.gradient = take<T>(value.tensor.size());
-        }
-        return {value.gradient, std::exchange(value.written, true)};
-    }
-    /// `contribute` of the operation that took the value over.
-    template <Scalar T>
-    Gradient<T> contribute_taken(Var<T> var) {
-        var.value()->taken = false;
-        return contribute(var);
-    }
-    /// As `contribute_taken(to)`, for an operation of one input that can change the gradient of its
-    /// result in place: gives that memory itself, to be written, where `to` has none yet.
-    template <Scalar T>
-    Gradient<T> pass_on(Var<T> from, Var<T> to) {
-        Value<T>&source = *from.value(), &target = *to.value();
-        target.taken = false;
-        if (target.constant) return {source.gradient, false};  // nobody reads it
-        if (target.written) return {target.gradient, true};
-        if (target.gradient == nullptr) {
-            check_outlives(target);
-            target.gradient = source.gradient;
-        }
-        target.written = true;
-        return {target.gradient, false};
-    }
 
     /// The parameter's elements. Its unit must be entered, in forward and backward.
     const E* values(const ParameterRef& parameter) const {
-        return is_measuring() ? nullptr : place(parameter, entered_of(parameter).values);
+        return is_measuring() ? nullptr : Open::of(parameter, open_).values_of(parameter);
     }
+    using Values::contribute;
     /// Where the parameter's next contribution goes; null if nothing in its unit is trainable.
     Gradient<E> contribute(const ParameterRef& parameter) {
-        Entered& entered = entered_of(parameter);
-        const bool written = is_written(entered, parameter);
-        if (!written)
-            entered.written =
-                store_.make(Written{parameter.offset, parameter.shape.size(), entered.written});
-        if (is_measuring() || entered.gradients.empty()) return {};
-        return {place(parameter, entered.gradients), written};
+        return Open::of(parameter, open_).contribute(parameter, store_);
     }
 
 private:
-    struct Written {
-        std::size_t offset, size;
-        const Written* before;
-    };
-    struct Entered {
-        std::size_t unit = 0, mark = 0;
-        std::uint32_t span = 0;
-        Entered* outer = nullptr;
-        std::span<const E> values;
-        std::span<E> gradients;
-        const Written* written = nullptr;
-    };
+    using Open = OpenUnit<E>;
+
     struct EnterNode : Node {
-        Entered* entered;
+        Open* open;
         void run(Tape& tape) {
-            tape.entered_ = entered->outer;
-            tape.arena_->release(entered->mark);
+            tape.stand_in(open->outer);
+            tape.at_.enters_before = open->enters_before;
+            tape.arena_->release(open->mark);
             if (tape.is_measuring()) return;
-            tape.fill_unwritten(*entered);
+            open->fill_unwritten(tape.device_);
             tape.suspend();
-            tape.units_.ready(entered->unit);
-            tape.units_.release(entered->unit);
+            tape.units_.ready(open->unit);
+            tape.units_.release(open->unit);
             tape.note_leave();
         }
-        EnterNode(Node node, Entered* of) : Node{node}, entered{of} {}
+        EnterNode(Node node, Open* of) : Node{node}, open{of} {}
     };
     struct LeaveNode : Node {
-        Entered* entered;
+        Open* open;
         void run(Tape& tape) {
-            tape.entered_ = entered;
+            tape.stand_in(open);
             if (tape.is_measuring()) return;
             tape.suspend();
-            entered->values = tape.units_.use(entered->unit);
-            entered->gradients = tape.units_.gradient(entered->unit);
-            tape.note_enter(entered->unit, true);
+            open->values = tape.units_.use(open->unit);
+            open->gradients = tape.units_.gradient(open->unit);
+            tape.note_enter(open->unit, true);
         }
-        LeaveNode(Node node, Entered* of) : Node{node}, entered{of} {}
+        LeaveNode(Node node, Open* of) : Node{node}, open{of} {}
     };
 
     void run_backward() {
         for (Node* node = last_; node != nullptr; node = node->before) node->backward(*node, *this);
+    }
+    void stand_in(Open* innermost) {
+        open_ = innermost;
+        at_.span = innermost == nullptr ? 0 : innermost->span;
     }
     void suspend() {
         if constexpr (ObservesUnits<P>) products_.suspend();
@@ -321,62 +221,12 @@ private:
         if constexpr (ObservesUnits<P>) products_.leave_unit();
     }
 
-    template <Scalar T>
-    void check_outlives(const Value<T>& value) const {
-        require(
-            value.span == (entered_ == nullptr ? 0 : entered_->span), Errc::config,
-            "Tape::backward: a value of shape ", value.tensor.shape,
-            " has its first gradient in another unit than its own, expected keep_gradient where "
-            "it was made");
-    }
-    template <Scalar T>
-    void check_not_taken(const Value<T>& value) const {
-        require(!value.taken, Errc::config, "Tape::backward: a value of shape ", value.tensor.shape,
-                " was read after an operation in place took it over, expected no reader");
-    }
-    Entered& entered_of(const ParameterRef& parameter) const {
-        for (Entered* entered = entered_; entered != nullptr; entered = entered->outer)
-            if (entered->unit == parameter.unit) return *entered;
-        fail(Errc::config, "Tape: a parameter of unit ", parameter.unit,
-             " is used, expected the unit to be entered");
-    }
-    template <class T>
-    T* place(const ParameterRef& parameter, std::span<T> unit) const {
-        require(parameter.offset + parameter.shape.size() <= unit.size(), Errc::shape,
-                "Tape: unit ", parameter.unit, " has ", unit.size(),
-                " elements, expected at least ", parameter.offset + parameter.shape.size());
-        return unit.data() + parameter.offset;
-    }
-    static bool is_written(const Entered& entered, const ParameterRef& parameter) {
-        for (const Written* one = entered.written; one != nullptr; one = one->before)
-            if (one->offset == parameter.offset) return true;
-        return false;
-    }
-    /// A parameter that nothing depends on has gradient zero.
-    void fill_unwritten(const Entered& entered) const {
-        for (std::size_t at = 0; at < entered.gradients.size();) {
-            std::size_t first = entered.gradients.size(), next = first;  // written, from `at` on
-            for (const Written* one = entered.written; one != nullptr; one = one->before)
-                if (at <= one->offset && one->offset < first) {
-                    first = one->offset;
-                    next = first + one->size;
-                }
-            device_.fill_zero(reinterpret_cast<std::byte*>(entered.gradients.data() + at),
-                              (first - at) * sizeof(E));
-            at = next;
-        }
-    }
-
     P products_;
     D device_;
-    NodeStore store_;
-    Arena<D>* arena_ = nullptr;
     Units<E> units_;
-    RunOptions options_;
     Node* last_ = nullptr;
-    Entered* entered_ = nullptr;
-    std::uint32_t spans_ = 0;
-    bool paused_ = false;
+    Open* open_ = nullptr;
+    std::uint32_t spans_ = 0;  ///< so far
     float loss_scale_ = 1;
     MeanLoss loss_;
 };

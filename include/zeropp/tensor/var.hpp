@@ -27,7 +27,8 @@ struct Value {
     bool written = false;   ///< the gradient holds a first contribution
     bool constant = false;  ///< backward wants no gradient of it
     bool taken = false;     ///< an operation in place took it over: not to be read any more
-    std::uint32_t span = 0;  ///< the enter .. leave that it was made in
+    std::uint32_t span = 0;           ///< the enter .. leave that it was made in
+    std::uint32_t enters_before = 0;  ///< units entered on the record before it was made
 };
 
 /// A handle of a value; copies name the same one. Valid until the tape is started again.

@@ -31,6 +31,8 @@ public:
         if (!lent_.empty()) comm_.return_workspace(lent_);
     }
 
+    int rank() const noexcept { return comm_.rank(); }
+    int ranks() const noexcept { return comm_.size(); }
     std::span<double> mine() const noexcept { return mine_; }
     /// Collective. Sends (W-1) times the first `count` of `mine()`.
     void operator()(std::size_t count) {

@@ -57,7 +57,7 @@ public:
     }
 
     /// From the next step on, whether this rank looks for the first element of its own gradients
-    /// that is not finite: one more pass over them.
+    /// that is not finite and of a trainable parameter: one more pass over them.
     void watch(bool watching) {
         watching_ = watching;
         first_bad_ = none;
@@ -166,8 +166,7 @@ public:
     std::span<G> shard(std::size_t b) {
         const Bucket& bucket = layout_.buckets()[b];
         const std::span<G> values = as<G>(homes_[b].values);
-        return how_.full ? values.subspan(bucket.shard * static_cast<std::size_t>(comm_.rank()),
-                                          bucket.shard)
+        return how_.full ? values.subspan(bucket.first_of_shard(comm_.rank()), bucket.shard)
                          : values;
     }
     /// The reduced gradient of what this rank updates: its shard, or all of it in stage 0.
@@ -235,8 +234,8 @@ private:
         }
     }
     void look_at(const Bucket& bucket, std::span<const E> wire) {
-        const std::size_t at = first_not_finite<E>(device_, wire);
-        if (at < wire.size()) first_bad_ = std::min(first_bad_, bucket.full_offset + at);
+        const std::size_t at = first_not_finite<E>(device_, bucket, 0, wire);
+        if (at < bucket.padded) first_bad_ = std::min(first_bad_, bucket.full_offset + at);
     }
     bool is_last() const { return micro_ == how_.micro_steps - 1; }
     bool adds() const { return how_.every && micro_ > 0; }

@@ -19,6 +19,7 @@ struct Segment {
     std::size_t first = 0, size = 0;  ///< elements of the bucket
     bool trainable = true;
     int group = 0;
+    std::size_t tensor = 0;  ///< number among the trainable ones
 };
 
 /// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
@@ -36,6 +37,8 @@ struct Bucket {
     bool resident = false;
     bool trainable = false;  ///< holds a trainable parameter
     std::vector<Segment> segments;
+
+    std::size_t first_of_shard(int rank) const { return shard * static_cast<std::size_t>(rank); }
 };
 
 /// The order of all elements. It depends on the units, the topology and the bucket size, and on
@@ -118,7 +121,9 @@ private:
                     parameter.tensor_axis.value_or(0), ", expected less than ",
                     parameter.shape.size());
             bucket.segments.push_back({index, i, bucket.used + parameter_offset(unit, i),
-                                       parameter.size(), parameter.trainable, parameter.group});
+                                       parameter.size(), parameter.trainable, parameter.group,
+                                       tensors_});
+            tensors_ += parameter.trainable;
         }
         bucket.used += size;
         ++bucket.unit_count;
@@ -127,7 +132,7 @@ private:
     Topology topology_;
     std::vector<Bucket> buckets_;
     std::vector<Place> places_;
-    std::size_t full_size_ = 0, shard_size_ = 0;
+    std::size_t full_size_ = 0, shard_size_ = 0, tensors_ = 0;
 };
 
 /// Calls visit(first, count, group) for each longest run of elements of [first, last) of the bucket

@@ -14,6 +14,7 @@
 #include <zeropp/core/error.hpp>
 #include <zeropp/core/fingerprint.hpp>
 #include <zeropp/core/precision.hpp>
+#include <zeropp/model/concepts.hpp>
 #include <zeropp/optim/concepts.hpp>
 #include <zeropp/optim/loss_scale.hpp>
 #include <zeropp/optim/rule.hpp>
@@ -91,6 +92,12 @@ struct ParameterGroups {
             fields.add("parameter group's lr", group.lr.value_or(-1));
             fields.add("parameter group's weight decay", group.weight_decay.value_or(-1));
         }
+    }
+    /// The units with each parameter in its group.
+    std::vector<Unit> assigned(std::vector<Unit> units) const {
+        for (Unit& unit : units)
+            for (Parameter& parameter : unit.parameters) parameter.group = group_of(parameter.name);
+        return units;
     }
     /// 0: no group's.
     int group_of(std::string_view name) const {

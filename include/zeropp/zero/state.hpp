@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// \file What the optimizer keeps of the elements this rank updates: their master and slots, and
-/// what every rank knows of whole tensors.
+/// \file What the optimizer keeps of the elements this rank updates: their master and slots.
 #pragma once
 
 #include <span>
@@ -11,8 +10,10 @@
 #include <zeropp/device/arena.hpp>
 #include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/owned_piece.hpp>
 #include <zeropp/zero/plan.hpp>
 #include <zeropp/zero/update.hpp>
+#include <zeropp/zero/whole_tensors.hpp>
 
 namespace zeropp {
 
@@ -31,12 +32,11 @@ public:
           updaters_{std::move(updaters)},
           slots_{optimizer.slots},
           master_memory_{std::string{plan.master.name}, plan.master.bytes, device},
-          tensor_memory_{"whole-tensor statistics", plan.tensors} {
+          tensors_{layout, units, rule(), plan.tensors} {
         for (const MemoryPlan::Row& row : plan.slots)
             slot_memory_.emplace_back(row.name, row.bytes, device);
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
-            home.first_tensor = tensors_.size();
             if (bucket.trainable) {
                 home.owned = sharded ? bucket.shard : bucket.padded;
                 if (keeps_master) home.master = master_memory_.template take<Part>(home.owned);
@@ -46,8 +46,6 @@ public:
                             .template take<std::byte>(slot_bytes(slots_[s].format, home.owned))
                             .data());
             }
-            for (const Segment& segment : bucket.segments)
-                if (segment.trainable) add_tensor(OptimizerPlan::tensor_of(units, segment));
             homes_.push_back(std::move(home));
         }
         places_.reserve(slots_.size());
@@ -87,36 +85,25 @@ public:
             for_each_trainable_segment(
                 layout_.buckets()[bucket], first, first + gradients.size(),
                 [&](const Segment& segment, std::size_t begin, std::size_t count) {
-                    const std::size_t t = tensor_index(bucket, segment);
                     OwnedPiece<E, G> piece =
                         piece_of<G>(bucket, segment, begin, count, owned_first, parameters);
                     piece.gradients = gradients.data() + (begin - first);
                     const Updater<E, D>& updater =
                         updaters_[static_cast<std::size_t>(segment.group)];
-                    const std::size_t at = sums_before(round, t);
-                    updater.measure(round, tensors_[t], piece, places_, scale,
-                                    sums.subspan(at, rule().sums(round, tensors_[t])));
+                    updater.measure(round, tensors_[segment.tensor], piece, places_, scale,
+                                    tensors_.part(round, segment.tensor, sums));
                 });
     }
-    std::size_t sums_of(std::size_t round) const { return sums_before(round, tensors_.size()); }
+    std::size_t sums_of(std::size_t round) const { return tensors_.sums_of(round); }
     /// `sums_of_rank(r)`: what rank r has measured.
     template <class SumsOfRank>
     void combine(std::size_t round, int ranks, SumsOfRank sums_of_rank) {
-        std::size_t at = 0;
-        for (std::size_t b = 0; b < homes_.size(); ++b)
-            for (const Segment& segment : layout_.buckets()[b].segments) {
+        for (const Bucket& bucket : layout_.buckets())
+            for (const Segment& segment : bucket.segments) {
                 if (!segment.trainable) continue;
-                Tensor2d& tensor = tensors_[tensor_index(b, segment)];
-                const std::size_t count = rule().sums(round, tensor);
-                std::size_t done = 0;
-                for (std::size_t r = 0; r < round; ++r) done += rule().sums(r, tensor);
-                const std::span<double> totals = tensor.sums.subspan(done, count);
-                for (std::size_t i = 0; i < count; ++i) {
-                    totals[i] = 0;
-                    for (int r = 0; r < ranks; ++r) totals[i] += sums_of_rank(r)[at + i];
-                }
-                at += count;
-                updaters_[static_cast<std::size_t>(segment.group)].rule().combine(round, tensor);
+                tensors_.total(round, segment.tensor, ranks, sums_of_rank);
+                updaters_[static_cast<std::size_t>(segment.group)].rule().combine(
+                    round, tensors_[segment.tensor]);
             }
     }
 
@@ -135,7 +122,7 @@ public:
                         piece_of<G>(bucket, segment, begin, count, first, parameters);
                     piece.gradients = gradients.data() + piece.at;
                     updaters_[static_cast<std::size_t>(segment.group)].update(
-                        tensors_[tensor_index(bucket, segment)], piece, places_, scale, chances_);
+                        tensors_[segment.tensor], piece, places_, scale, chances_);
                 });
         else
             for_each_trainable_run(
@@ -149,30 +136,23 @@ public:
     }
 
     std::size_t bytes_used() const {
-        std::size_t bytes = master_memory_.used() + tensor_memory_.used();
+        std::size_t bytes = master_memory_.used() + tensors_.bytes_used();
         for (const auto& slot : slot_memory_) bytes += slot.used();
         return bytes;
     }
     std::size_t bytes_reserved() const {
-        std::size_t bytes = master_memory_.capacity() + tensor_memory_.capacity();
+        std::size_t bytes = master_memory_.capacity() + tensors_.bytes_reserved();
         for (const auto& slot : slot_memory_) bytes += slot.capacity();
         return bytes;
     }
 
 private:
     struct Home {
-        std::size_t owned = 0, first_tensor = 0;
+        std::size_t owned = 0;
         std::span<Part> master;
         std::vector<std::byte*> slots;
     };
 
-    void add_tensor(Tensor2d tensor) {
-        std::size_t sums = 0;
-        for (std::size_t r = 0; r < rule().rounds(); ++r) sums += rule().sums(r, tensor);
-        tensor.kept = tensor_memory_.template take<float>(rule().kept(tensor));
-        tensor.sums = tensor_memory_.template take<double>(sums);
-        tensors_.push_back(tensor);
-    }
     /// Slots of the bucket, and the chances of the step.
     void prepare(std::size_t bucket, std::int64_t index) {
         places_.clear();
@@ -181,19 +161,6 @@ private:
             places_.emplace_back(slots_[s], homes_[bucket].slots[s], homes_[bucket].owned);
             chances_.emplace_back(index, bucket, s);
         }
-    }
-    std::size_t tensor_index(std::size_t bucket, const Segment& segment) const {
-        std::size_t index = homes_[bucket].first_tensor;
-        for (const Segment& each : layout_.buckets()[bucket].segments) {
-            if (each.first == segment.first) break;
-            index += each.trainable;
-        }
-        return index;
-    }
-    std::size_t sums_before(std::size_t round, std::size_t tensor) const {
-        std::size_t sums = 0;
-        for (std::size_t t = 0; t < tensor; ++t) sums += rule().sums(round, tensors_[t]);
-        return sums;
     }
     template <Element G>
     OwnedPiece<E, G> piece_of(std::size_t bucket, const Segment& segment, std::size_t begin,
@@ -213,8 +180,7 @@ private:
     std::vector<Slot> slots_;
     Arena<D> master_memory_;
     std::vector<Arena<D>> slot_memory_;
-    Arena<Host> tensor_memory_;
-    std::vector<Tensor2d> tensors_;  ///< in layout order
+    WholeTensors tensors_;
     std::vector<Home> homes_;
     std::vector<SlotView> places_;
     std::vector<SlotChance> chances_;

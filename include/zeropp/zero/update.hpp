@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include <zeropp/device/concepts.hpp>
 #include <zeropp/device/for_each.hpp>
@@ -14,8 +15,20 @@
 #include <zeropp/zero/host/elements.hpp>
 #include <zeropp/zero/host/updater.hpp>
 #include <zeropp/zero/layout.hpp>
+#include <zeropp/zero/options.hpp>
 
 namespace zeropp {
+
+/// The optimizer's own, then one with the rates of each group.
+template <Element E, Device D, class O>
+std::vector<Updater<E, D>> make_updaters(const D& device, const O& optimizer,
+                                         const ParameterGroups& groups) {
+    std::vector<Updater<E, D>> all;
+    all.push_back(make_updater<E>(device, optimizer, GroupRates{}));
+    for (const ParameterGroup& group : groups.groups)
+        all.push_back(make_updater<E>(device, optimizer, group.rates()));
+    return all;
+}
 
 /// sum = values, or sum += values, in fp32 and rounded to G.
 template <Element E, Element G, Device D>
@@ -50,6 +63,22 @@ double sum_of_squares(const D& device, const Bucket& bucket, std::size_t first,
                                        sum_of_squares(device, values.subspan(begin - first, count));
                                });
     return total;
+}
+
+/// The first of the bucket's trainable elements in [first, first + values.size()) that is not
+/// finite, as an element of the bucket; bucket.padded if there is none.
+template <Element G, Device D>
+std::size_t first_not_finite(const D& device, const Bucket& bucket, std::size_t first,
+                             std::span<const G> values) {
+    std::size_t found = bucket.padded;
+    for_each_trainable_segment(bucket, first, first + values.size(),
+                               [&](const Segment&, std::size_t begin, std::size_t count) {
+                                   if (found != bucket.padded) return;
+                                   const std::size_t at = first_not_finite(
+                                       device, values.subspan(begin - first, count));
+                                   if (at < count) found = begin + at;
+                               });
+    return found;
 }
 
 }  // namespace zeropp

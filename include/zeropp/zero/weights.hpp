@@ -21,7 +21,7 @@ namespace zeropp {
 /// The bucket's first element that the rank updates.
 template <Stage S>
 std::size_t first_owned_by(const Bucket& bucket, int rank) {
-    return S::shards_optimizer ? bucket.shard * static_cast<std::size_t>(rank) : 0;
+    return S::shards_optimizer ? bucket.first_of_shard(rank) : 0;
 }
 
 /// Borrows all that it is made of.

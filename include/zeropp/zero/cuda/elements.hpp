@@ -9,27 +9,27 @@
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/cuda.hpp>
 #include <zeropp/device/cuda/for_each.hpp>
+#include <zeropp/device/squares.hpp>
 #include <zeropp/zero/element.hpp>
-#include <zeropp/zero/measure.hpp>
 
 namespace zeropp {
 
 namespace detail {
 
-/// blocks[b] = sum of squares of block b, by `measure_lanes` threads as the host's lanes.
+/// blocks[b] = sum of squares of block b, by `square_lanes` threads as the host's lanes.
 template <Element G>
 __global__ void sum_of_squares_kernel(const G* values, std::size_t count, double* blocks) {
-    __shared__ double lanes[measure_lanes];
-    const std::size_t first = blockIdx.x * measure_block;
-    const std::size_t end = first + measure_block < count ? first + measure_block : count;
+    __shared__ double lanes[square_lanes];
+    const std::size_t first = blockIdx.x * square_block;
+    const std::size_t end = first + square_block < count ? first + square_block : count;
     double sum = 0;
-    for (std::size_t i = first + threadIdx.x; i < end; i += measure_lanes)
+    for (std::size_t i = first + threadIdx.x; i < end; i += square_lanes)
         sum = add_square(sum, static_cast<float>(values[i]));
     lanes[threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.x != 0) return;
     double total = 0;
-    for (std::size_t lane = 0; lane < measure_lanes; ++lane) total += lanes[lane];
+    for (std::size_t lane = 0; lane < square_lanes; ++lane) total += lanes[lane];
     blocks[blockIdx.x] = total;
 }
 
@@ -61,11 +61,11 @@ double sum_of_squares(const Cuda& device, std::span<const G> values) {
     double* const blocks = device.owner().scratch();
     double* const total = blocks + most;
     device.fill_zero(reinterpret_cast<std::byte*>(total), sizeof(double));
-    for (std::size_t first = 0; first < values.size(); first += most * measure_block) {
-        const std::size_t count = std::min(most * measure_block, values.size() - first);
-        const std::size_t used = (count + measure_block - 1) / measure_block;
+    for (std::size_t first = 0; first < values.size(); first += most * square_block) {
+        const std::size_t count = std::min(most * square_block, values.size() - first);
+        const std::size_t used = (count + square_block - 1) / square_block;
         detail::sum_of_squares_kernel<G>
-            <<<static_cast<unsigned>(used), measure_lanes, 0, device.stream()>>>(
+            <<<static_cast<unsigned>(used), square_lanes, 0, device.stream()>>>(
                 values.data() + first, count, blocks);
         detail::check_cuda(cudaGetLastError(), "sum_of_squares");
         detail::add_blocks_kernel<<<1, 1, 0, device.stream()>>>(blocks, used, total);

@@ -12,8 +12,10 @@
 #include <zeropp/device/cuda.hpp>
 #include <zeropp/device/cuda/for_each.hpp>
 #include <zeropp/optim/rule.hpp>
-#include <zeropp/zero/element.hpp>
+#include <zeropp/zero/cuda/update_element.hpp>
 #include <zeropp/zero/host/updater.hpp>
+#include <zeropp/zero/owned_piece.hpp>
+#include <zeropp/zero/slots.hpp>
 
 namespace zeropp {
 

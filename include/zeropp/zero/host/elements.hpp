@@ -10,33 +10,20 @@
 #include <zeropp/core/precision.hpp>
 #include <zeropp/device/for_each.hpp>
 #include <zeropp/device/host.hpp>
-#include <zeropp/device/instruction_set.hpp>
+#include <zeropp/device/squares.hpp>
 #include <zeropp/zero/element.hpp>
-#include <zeropp/zero/measure.hpp>
 
 namespace zeropp {
 
-/// Sum of squares in double over 16 fixed lanes, in blocks of 4,096 elements from the first.
+/// Sum of squares, in the blocks and lanes of device/squares.hpp from the first element.
 template <Element G>
 double sum_of_squares(Host, std::span<const G> values) {
-    constexpr std::size_t lanes = measure_lanes, block = measure_block;
     double total = 0;
-    const G* const from = values.data();
-    for (std::size_t first = 0; first < values.size(); first += block) {
-        const std::size_t count = std::min(block, values.size() - first);
-        double sum = 0;
-        vectorized([&, from]() ZEROPP_INLINE {
-            double lane[lanes] = {};
-            const G* const at = from + first;
-            std::size_t i = 0;
-            for (; i + lanes <= count; i += lanes)
-                for (std::size_t j = 0; j < lanes; ++j)
-                    lane[j] = add_square(lane[j], static_cast<float>(at[i + j]));
-            for (std::size_t j = 0; i + j < count; ++j)
-                lane[j] = add_square(lane[j], static_cast<float>(at[i + j]));
-            for (std::size_t j = 0; j < lanes; ++j) sum += lane[j];
-        });
-        total += sum;
+    for (std::size_t first = 0; first < values.size(); first += square_block) {
+        const G* const block = values.data() + first;
+        total += sum_of_squares(std::min(square_block, values.size() - first),
+                                [block](std::size_t i)
+                                    ZEROPP_INLINE { return static_cast<float>(block[i]); });
     }
     return total;
 }

@@ -14,19 +14,10 @@
 #include <zeropp/device/for_each.hpp>
 #include <zeropp/optim/rule.hpp>
 #include <zeropp/zero/element.hpp>
+#include <zeropp/zero/owned_piece.hpp>
 #include <zeropp/zero/slots.hpp>
 
 namespace zeropp {
-
-/// Elements of a bucket that one rank owns, and of one tensor: from `at` of what is owned on.
-template <Element E, Element G>
-struct OwnedPiece {
-    std::size_t at = 0, count = 0;
-    std::size_t in_tensor = 0, in_bucket = 0;  ///< where it begins in both
-    E* parameters = nullptr;                   ///< of the first element of the piece, as the rest
-    typename Master<E>::Part* masters = nullptr;
-    const G* gradients = nullptr;
-};
 
 /// A group's optimizer on a device.
 template <Element E, Device D>
