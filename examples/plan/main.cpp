@@ -137,7 +137,7 @@ zp::PlanReport plan(const Options& options) {
     request.precisions = zp::t5_precisions();
     request.micro_batch = static_cast<std::size_t>(sizes.micro);
     if (options.device_memory) request.device_memory = *zp::parse_byte_size(*options.device_memory);
-    request.recomputes = zp::t5_recomputes<>;
+    request.recomputes = true;
     request.activations = [=](zp::DType precision, std::size_t micro_batch, bool recompute) {
         return zp::t5_activation_bytes(model,
                                        zp::T5Options{.micro_batch = micro_batch,

@@ -34,10 +34,9 @@ zp::T5Config tiny() {
     return config;
 }
 const zp::T5Options limits{.micro_batch = 2, .max_source_length = 12, .max_target_length = 7};
-template <class Options = zp::T5Options>
-Options limits_of(const zp::PlannedRun& run) {
-    Options options = limits;
-    if constexpr (zp::t5_recomputes<Options>) options.recompute = run.recompute;
+zp::T5Options limits_of(const zp::PlannedRun& run) {
+    zp::T5Options options = limits;
+    options.recompute = run.recompute;
     return options;
 }
 
@@ -63,7 +62,7 @@ zp::PlanRequest request_of(std::size_t ranks, const zp::AnyOptimizer& optimizer 
     request.setup.options.get<zp::Buckets>().elements = 3000;
     request.precisions = zp::t5_precisions();
     request.micro_batch = limits.micro_batch;
-    request.recomputes = zp::t5_recomputes<>;
+    request.recomputes = true;
     request.activations = [](zp::DType precision, std::size_t micro_batch, bool recompute) {
         zp::T5Options options = limits;
         options.micro_batch = micro_batch;
