@@ -42,6 +42,10 @@ public:
 
     explicit Updater(std::unique_ptr<Rule> rule) : rule_{std::move(rule)} {}
 
+    /// Before an engine allocates: slots in a format that the device's updates cannot read are
+    /// refused. Here they read all.
+    static void require_formats(std::span<const Slot>) {}
+
     Rule& rule() noexcept { return *rule_; }
     const Rule& rule() const noexcept { return *rule_; }
 
