@@ -83,6 +83,8 @@ private:
             other(i);
         }
     };
+    template <class First, class Second>
+    Both(First, Second) -> Both<First, Second>;  // clang 14 does not deduce it of an aggregate
 
     /// Calls visit(values, first) for blocks of the piece, the elements `first` on of it.
     template <Element G, class Visit>
