@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -20,8 +21,10 @@
 #include <zeropp/io/training_plan.hpp>
 #include <zeropp/model/t5_activations.hpp>
 #include <zeropp/model/t5_layout.hpp>
+#include <zeropp/zero/policies.hpp>
 
 #include "../command_line.hpp"
+#include "../optimizer_flags.hpp"
 
 namespace zp = zeropp;
 
@@ -31,8 +34,9 @@ struct Options {
     std::string model, communicator = "thread";
     std::size_t world = 0, nodes = 1, source_length = 512, target_length = 128;
     std::optional<std::int64_t> micro_batch, accumulation;
-    std::optional<std::string> optimizer, optimizer_states, deepspeed, svg, device_memory;
-    std::optional<float> dropout;
+    std::optional<std::string> optimizer, optimizer_states, reduce, deepspeed, svg, device_memory;
+    std::optional<double> momentum, dropout;
+    std::vector<std::string> freeze;  ///< patterns of parameters' names
     bool json = false;
 };
 
@@ -62,14 +66,24 @@ void add_options(CLI::App& app, Options& options) {
     app.add_option("--target-length", options.target_length, "tokens (128)")
         ->check(within<std::size_t>(1, 1 << 16));
     app.add_option("--dropout", options.dropout, "instead of the model's")
-        ->check(within(0.0f, 0.99f));
+        ->check(within(0.0, 0.999));
     app.add_option("--accumulation", options.accumulation, "micro-steps a step (1)")
         ->check(within<std::int64_t>(1, 1'000'000));
+    app.add_option("--reduce", options.reduce,
+                   "when gradients are reduced: every_micro_step, once_a_step or by_stage "
+                   "(by_stage)")
+        ->check(one_of({"by_stage", "every_micro_step", "once_a_step"}));
+    app.add_option("--freeze", options.freeze,
+                   "parameters that are not trained, by name, * for any characters, such as "
+                   "'encoder.*'; may be given several times")
+        ->check(a_text())
+        ->allow_extra_args(false);
     app.add_option("--device-memory", options.device_memory,
                    "of a rank, such as 16GiB: what micro-batch fits")
         ->check(a_byte_size());
     app.add_option("--optimizer", options.optimizer,
                    "AdamW, Adam, Lamb, Lion, Adagrad, SGD or Adafactor (AdamW)");
+    app.add_option("--momentum", options.momentum, "of SGD (0)")->check(within(0.0, 0.999999));
     app.add_option("--optimizer-states", options.optimizer_states,
                    "how moments are kept: fp32, bf16 or 8bit (fp32)")
         ->check(one_of({"fp32", "bf16", "8bit"}));
@@ -96,63 +110,74 @@ std::string model_name(const std::string& model) {
     return path.filename().string();
 }
 
+/// The file's settings and the flags', without contradiction.
+zp::Config settings(const Options& options) {
+    zp::Config config;
+    if (options.deepspeed) config = zp::read_config(*options.deepspeed);
+    zp::require_supported(config);
+    const auto merge = [](auto& setting, const auto& flag, const char* name) {
+        if (flag) zp::merge(setting, *flag, name);
+    };
+    merge(config.train_micro_batch_size_per_gpu, options.micro_batch, "--micro-batch");
+    merge(config.gradient_accumulation_steps, options.accumulation, "--accumulation");
+    if (options.optimizer)
+        zp::merge(config.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
+    merge(config.optimizer.momentum, options.momentum, "--momentum");
+    merge(config.zeropp.optimizer_states, options.optimizer_states, "--optimizer-states");
+    merge(config.zeropp.reduce, options.reduce, "--reduce");
+    require_optimizer_uses(config, options.momentum, options.optimizer_states);
+    if (!config.elasticity.enabled.value_or(false) && !config.train_batch_size.given() &&
+        !config.train_micro_batch_size_per_gpu.given())
+        config.train_micro_batch_size_per_gpu = {8, "zeropp-plan"};
+    return config;
+}
+
 zp::PlanReport plan(const Options& options) {
     zp::require(options.world % options.nodes == 0, zp::Errc::config, "--world is ", options.world,
                 ", expected a multiple of the ", options.nodes, " of --nodes");
     const zp::T5Config model = t5_config(options.model);
-
-    zp::Config file;
-    if (options.deepspeed) file = zp::read_config(*options.deepspeed);
-    zp::require_supported(file);
-    if (options.micro_batch)
-        zp::merge(file.train_micro_batch_size_per_gpu, *options.micro_batch, "--micro-batch");
-    if (options.accumulation)
-        zp::merge(file.gradient_accumulation_steps, *options.accumulation, "--accumulation");
-    if (options.optimizer)
-        zp::merge(file.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
-    if (options.optimizer_states)
-        zp::merge(file.zeropp.optimizer_states, *options.optimizer_states, "--optimizer-states");
-    if (!file.elasticity.enabled.value_or(false) && !file.train_batch_size.given() &&
-        !file.train_micro_batch_size_per_gpu.given())
-        file.train_micro_batch_size_per_gpu = {8, "zeropp-plan"};
-    const zp::BatchSizes sizes = zp::batch_sizes(file, static_cast<int>(options.world));
+    const zp::Config config = settings(options);
+    const int ranks = static_cast<int>(options.world);
+    const zp::BatchSizes sizes = zp::batch_sizes(config, ranks);
+    zp::detail::require_policies(config, ranks);
 
     zp::PlanReport report;
     report.model = model_name(options.model);
     report.communicator = options.communicator;
-    report.optimizer = file.optimizer.type.value_or("AdamW");
+    report.optimizer = config.optimizer.type.value_or("AdamW");
     report.source_length = options.source_length;
     report.target_length = options.target_length;
 
     zp::PlanRequest& request = report.request;
     zp::PlanSetup& setup = request.setup;
-    setup.units = zp::T5Layout{model}.units();
+    setup.units = zp::T5Layout{model, options.freeze}.units();
     setup.ranks = options.world;
-    setup.optimizer = zp::optimizer_of(file);
-    setup.options.get<zp::OptimizerStates>() = zp::optimizer_states_of(file);
-    setup.options.get<zp::Gradients>() = zp::gradients_of(file);
-    setup.options.get<zp::Accumulation>().steps = static_cast<int>(sizes.accumulation);
-    setup.options.get<zp::Buckets>() = zp::buckets_of(file);
+    setup.optimizer = zp::optimizer_of(config);
+    zp::with_policies(config, ranks, zp::Constant{}, [&](const auto&... policies) {
+        setup.options = zp::detail::options_from(policies...);
+    });
     if (options.communicator == "mpi") setup.workspace = zp::MpiComm::workspace_bytes;
     request.precisions = zp::t5_precisions();
     request.micro_batch = static_cast<std::size_t>(sizes.micro);
     if (options.device_memory) request.device_memory = *zp::parse_byte_size(*options.device_memory);
-    request.recomputes = zp::t5_recomputes<>;
+    request.recomputes = true;
+    zp::T5Options limits{.max_source_length = options.source_length,
+                         .max_target_length = options.target_length,
+                         .frozen = options.freeze};
+    if (options.dropout) limits.dropout = static_cast<float>(*options.dropout);
     request.activations = [=](zp::DType precision, std::size_t micro_batch, bool recompute) {
-        return zp::t5_activation_bytes(model,
-                                       zp::T5Options{.micro_batch = micro_batch,
-                                                     .max_source_length = options.source_length,
-                                                     .max_target_length = options.target_length,
-                                                     .dropout = options.dropout},
-                                       precision, recompute);
+        zp::T5Options of = limits;
+        of.micro_batch = micro_batch;
+        return zp::t5_activation_bytes(model, of, precision, recompute);
     };
     report.deepspeed =
         zp::deepspeed_model(setup.units, options.world / options.nodes, options.nodes);
     if (options.deepspeed)
         report.choice = {
-            zp::with_stage(file, [](auto stage) { return stage.number; }),
-            zp::with_precision(file, []<class E>(zp::Precision<E>) { return zp::dtype_of<E>; }),
-            std::filesystem::path{*options.deepspeed}.filename().string(), zp::recompute_of(file)};
+            zp::with_stage(config, [](auto stage) { return stage.number; }),
+            zp::with_precision(config, []<class E>(zp::Precision<E>) { return zp::dtype_of<E>; }),
+            std::filesystem::path{*options.deepspeed}.filename().string(),
+            zp::recompute_of(config)};
     report.runs = zp::plan_runs(request);
     zp::require_one_fits(request, report.runs);
     return report;

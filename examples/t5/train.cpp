@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <string>
 #include <thread>
-#include <type_traits>
 
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/error.hpp>
@@ -16,6 +15,7 @@
 #include <zeropp/optim/schedule.hpp>
 #include <zeropp/zero/options.hpp>
 
+#include "../optimizer_flags.hpp"
 #include "model_directory.hpp"
 #include "output.hpp"
 #include "stop_signal.hpp"
@@ -27,26 +27,17 @@ namespace {
 
 /// A flag that would change nothing is an error.
 void require_used(const zp::Config& config, const TrainOptions& options) {
-    const auto unused = [](const char* flag, const std::string& value, const char* expected) {
-        zp::fail(zp::Errc::config, "command line: ", flag, value.empty() ? "" : " is ", value,
-                 value.empty() ? " is given" : "", ", expected ", expected);
-    };
-    const std::string optimizer = config.optimizer.type.value_or("AdamW");
-    if (options.momentum && optimizer != "SGD")
-        unused("--momentum", zp::detail::setting_text(*options.momentum),
-               "it with --optimizer SGD alone");
+    require_optimizer_uses(config, options.momentum, options.optimizer_states);
     if (options.loss_scale && !config.fp16.enabled.value_or(false))
-        unused("--loss-scale", zp::detail::setting_text(*options.loss_scale),
-               "it with fp16 alone: --dtype fp16");
-    if (options.lenient && !options.deepspeed) unused("--lenient", "", "it with --deepspeed alone");
-    if (options.optimizer_states.value_or("fp32") != "fp32" &&
-        zp::optimizer_of(config).make_rule({})->slots().empty())
-        unused("--optimizer-states", *options.optimizer_states, "an optimizer that keeps moments");
+        refuse_unused("--loss-scale", zp::detail::setting_text(*options.loss_scale),
+                      "it with fp16 alone: --dtype fp16");
+    if (options.lenient && !options.deepspeed)
+        refuse_unused("--lenient", "", "it with --deepspeed alone");
     const bool scheduled = options.schedule.value_or("constant") != "constant" ||
                            options.warmup_steps.value_or(0) != 0;
     if (scheduled && zp::detail::makes_its_rates(config))
-        unused(options.schedule ? "--schedule" : "--warmup-steps", "",
-               "none: Adafactor without --lr makes its own rates");
+        refuse_unused(options.schedule ? "--schedule" : "--warmup-steps", "",
+                      "none: Adafactor without --lr makes its own rates");
 }
 
 /// The flags beside the file's settings. What neither gives: AdamW at 1e-3, batches of 8, stage 2
@@ -224,12 +215,7 @@ TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
     run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
     run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
     decide_schedule(run.config, run.steps, options.warmup_steps);
-    zp::with_policies(run.config, ranks, run.schedule(), [](const auto&... policies) {
-        const auto check = [](const auto& policy) {
-            if constexpr (zp::ChecksItself<std::remove_cvref_t<decltype(policy)>>) policy.check();
-        };
-        (check(policies), ...);
-    });
+    zp::detail::require_policies(run.config, ranks, run.schedule());
     return run;
 }
 

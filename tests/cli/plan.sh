@@ -50,14 +50,17 @@ has out.txt '^communication +125\.5 '
 # ---- what a training takes and sends, as its log says
 make_model
 numbers() { sed -nE "s/^ *\"$1\": ([0-9]+),?$/\1/p" plan.json; }
-for how in thread mpi; do
-    works "$plan" --model tiny --world 2 --micro-batch 3 --accumulation 2 --source-length 40 --target-length 20 --comm $how --json
+# agrees HOW FLAGS...: what is planned with these flags is measured of two ranks.
+agrees() {
+    local how=$1 run
+    shift
+    works "$plan" --model tiny --world 2 --micro-batch 3 --source-length 40 --target-length 20 --comm $how --json "$@"
     mv out.txt plan.json
     : >measured.txt
     for dtype in fp32 bf16 fp16; do
         for how_kept in "" --recompute; do for stage in 0 1 2 3; do
-            run=("$t5" train --model tiny --train train.jsonl --output out --steps 2 --batch-size 3 --accumulation 2
-                --max-source-length 40 --max-target-length 20 --zero $stage --dtype $dtype $how_kept --comm $how --quiet --log-jsonl log.jsonl)
+            run=("$t5" train --model tiny --train train.jsonl --output out --steps 2 --batch-size 3 --max-source-length 40
+                --max-target-length 20 --zero $stage --dtype $dtype $how_kept --comm $how --quiet --log-jsonl log.jsonl "$@")
             [ $how = thread ] && run+=(--ranks 2) || run=("${mpi2[@]}" "${run[@]}")
             works "${run[@]}"
             echo "$(field log.jsonl end planned_bytes) $(field log.jsonl end bytes_sent)" >>measured.txt
@@ -67,8 +70,45 @@ for how in thread mpi; do
     paste -d ' ' <(numbers total_bytes) <(numbers total) |
         while read -r all sent; do echo "[$all,$all] [$((2 * sent)),$((2 * sent))]"; done >planned.txt
     [ "$(wc -l <planned.txt)" = 24 ] || complain "$(wc -l <planned.txt) runs are planned, expected 24"
-    same "what is planned and what is measured of two $how ranks" planned.txt measured.txt
+    same "what is planned and what is measured of two $how ranks with $*" planned.txt measured.txt
+}
+agrees thread --accumulation 2
+mv planned.txt by_stage.txt
+agrees mpi --accumulation 2
+agrees thread --freeze 'encoder.*' --freeze shared.weight --accumulation 2
+cmp -s planned.txt by_stage.txt && complain "--freeze plans as without it"
+agrees mpi --freeze 'encoder.*' --freeze shared.weight
+agrees thread --freeze 'encoder.*'
+agrees thread --freeze 'decoder.*' --freeze 'encoder.block.0.*'
+agrees thread --optimizer SGD
+mv planned.txt plain.txt
+agrees thread --optimizer SGD --momentum 0.9
+cmp -s planned.txt plain.txt && complain "--momentum takes no memory"
+for reduce in every_micro_step once_a_step; do
+    agrees thread --accumulation 2 --reduce $reduce
+    cmp -s planned.txt by_stage.txt && complain "--reduce $reduce plans as by_stage"
 done
+works "$plan" --model t5-small --world 2 --freeze 'encoder.*' --freeze shared.weight
+has out.txt '^t5-small, 60506624 parameters, 25175808 of them trained, on 2 thread ranks; '
+
+# ---- what training refuses is refused in its words
+refuses_both() { # SENTENCE FLAGS...
+    local sentence=$1
+    shift
+    refuses 1 "$sentence" "$plan" --model tiny --world 2 "$@"
+    refuses 1 "$sentence" "$t5" train --model tiny --train train.jsonl --output out --ranks 2 --quiet "$@"
+}
+refuses_both "zeropp: freeze: no parameter is called 'encoders.final*', expected one that the pattern matches, such as 'encoder.final_layer_norm.weight', 'decoder.final_layer_norm.weight', 'encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight'" \
+    --freeze 'encoders.final*'
+refuses_both "zeropp: freeze: all parameters are frozen, expected at least one to train" --freeze '*'
+refuses_both "zeropp: command line: --momentum is 0.9, expected it with --optimizer SGD alone" --momentum 0.9
+refuses_both "zeropp: command line: --optimizer-states is 8bit, expected an optimizer that keeps moments" \
+    --optimizer SGD --optimizer-states 8bit
+echo '{"train_batch_size": 16, "optimizer": {"type": "Lamb", "params": {"max_coeff": 0.01, "min_coeff": 0.5}}}' >lamb.json
+refuses_both "zeropp: Lamb: max_coeff is 0.01, expected at least min_coeff, which is 0.5" --deepspeed lamb.json
+echo '{"train_batch_size": 16, "optimizer": {"type": "Adafactor"}, "scheduler": {"type": "WarmupLR"}}' >rates.json
+refuses_both "zeropp: rates.json: scheduler.type is WarmupLR, expected none: Adafactor without lr makes its own rates; give optimizer.params.lr" --deepspeed rates.json
+absent out
 
 # ---- bad input
 refuses 2 "zeropp: command line: --model is required; see zeropp-plan --help" "$plan" --world 2
@@ -85,6 +125,10 @@ refuses 1 "zeropp: model 't5-tiny' is unknown, expected one of t5-small, t5-base
     "$plan" --model t5-tiny --world 2
 refuses 1 "zeropp: optimizer 'lyon' is unknown, expected \"Adam\", \"AdamW\", \"Lamb\", \"Lion\", \"Adagrad\", \"SGD\" or \"Adafactor\"" \
     "$plan" --model t5-small --world 2 --optimizer lyon
+refuses 2 "zeropp: command line: --momentum: 1 is given, expected 0 to 0.999999; see zeropp-plan --help" \
+    "$plan" --model t5-small --world 1 --momentum 1
+refuses 2 "zeropp: command line: --reduce: 'never' is given, expected by_stage or every_micro_step or once_a_step; see zeropp-plan --help" \
+    "$plan" --model t5-small --world 1 --reduce never
 refuses 1 "zeropp: --world is 6, expected a multiple of the 4 of --nodes" \
     "$plan" --model t5-small --world 6 --nodes 4
 refuses 1 "zeropp: plan: a rank takes at least 76.1 GiB (stage 3, bf16, recomputing, micro-batch 1), expected at most 24.0 GiB, 52.1 GiB less; it would fit on 8 ranks at stage 3" \

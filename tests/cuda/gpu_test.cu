@@ -260,13 +260,44 @@ std::string stages_agree_with_the_host(int world, Accumulation accumulation, flo
     return findings;
 }
 
+/// `call` is refused with this sentence.
+template <class Call>
+std::string refuses(const std::string& sentence, Call call) {
+    std::string said;
+    try {
+        call();
+    } catch (const Error& error) {
+        said = error.what();
+    }
+    return said == sentence ? "" : "says: '" + said + "', expected: '" + sentence + "'";
+}
+constexpr const char* no_8_bits = "zeropp: OptimizerStates: 8 bits on a GPU, expected fp32 or bf16";
+
+std::string updater_refuses_8_bits() {
+    Slot slot = AdamW::slots[0];
+    Updater<float, Cuda>::require_formats({&slot, 1});
+    slot.format = SlotFormat::bfloat16;
+    Updater<float, Cuda>::require_formats({&slot, 1});
+    slot.format = SlotFormat::block8;
+    return refuses(no_8_bits, [&] { Updater<float, Cuda>::require_formats({&slot, 1}); });
+}
+std::string trainer_refuses_8_bits() {
+    return refuses(no_8_bits, [] {
+        run_cuda_ranks(1, [](CudaThreadComm comm) {
+            Springs<float, Cuda> model;
+            Trainer trainer{model, comm, AdamW{}, OptimizerStates{SlotFormat::block8}};
+        });
+    });
+}
+
 }  // namespace
 
 int main() try {
+    test("8 bits are refused", updater_refuses_8_bits);
     int gpus = 0;
     if (cudaGetDeviceCount(&gpus) != cudaSuccess || gpus == 0) {
         std::printf("no GPU here: nothing of the GPU's is tested\n");
-        return 77;
+        return failed != 0 ? 1 : 77;
     }
     std::printf("%s\n", describe_gpu(Cuda{}.ordinal()).c_str());
     const std::size_t some = 100'003;
@@ -279,6 +310,7 @@ int main() try {
     test("plain descent in bf16", [&] { return update_is_the_hosts<Sgd, Bf16, Bf16>(some); });
     test("AdamW in bf16, moments in bf16",
          [&] { return update_is_the_hosts<AdamW, Bf16, Bf16>(some, SlotFormat::bfloat16); });
+    test("8 bits are refused when the trainer is made", trainer_refuses_8_bits);
     test("measures in fp32", measures_are_the_hosts<float>);
     test("measures in bf16", measures_are_the_hosts<Bf16>);
     test("masters in fp32", masters_go_in_and_out<float>);

@@ -34,10 +34,12 @@ zp::T5Config tiny() {
     return config;
 }
 const zp::T5Options limits{.micro_batch = 2, .max_source_length = 12, .max_target_length = 7};
-template <class Options = zp::T5Options>
-Options limits_of(const zp::PlannedRun& run) {
-    Options options = limits;
-    if constexpr (zp::t5_recomputes<Options>) options.recompute = run.recompute;
+using Patterns = std::vector<std::string>;  // of frozen parameters
+
+zp::T5Options limits_of(const zp::PlannedRun& run, const Patterns& frozen = {}) {
+    zp::T5Options options = limits;
+    options.recompute = run.recompute;
+    options.frozen = frozen;
     return options;
 }
 
@@ -54,19 +56,20 @@ zp::Seq2SeqBatch largest_batch() {
 }
 
 zp::PlanRequest request_of(std::size_t ranks, const zp::AnyOptimizer& optimizer = zp::AdamW{},
-                           int micro_steps = 1) {
+                           int micro_steps = 1, const Patterns& frozen = {}) {
     zp::PlanRequest request;
-    request.setup.units = zp::T5Layout{tiny()}.units();
+    request.setup.units = zp::T5Layout{tiny(), frozen}.units();
     request.setup.ranks = ranks;
     request.setup.optimizer = optimizer;
     request.setup.options.get<zp::Accumulation>().steps = micro_steps;
     request.setup.options.get<zp::Buckets>().elements = 3000;
     request.precisions = zp::t5_precisions();
     request.micro_batch = limits.micro_batch;
-    request.recomputes = zp::t5_recomputes<>;
-    request.activations = [](zp::DType precision, std::size_t micro_batch, bool recompute) {
+    request.recomputes = true;
+    request.activations = [=](zp::DType precision, std::size_t micro_batch, bool recompute) {
         zp::T5Options options = limits;
         options.micro_batch = micro_batch;
+        options.frozen = frozen;
         return zp::t5_activation_bytes(tiny(), options, precision, recompute);
     };
     return request;
@@ -82,11 +85,11 @@ struct Measured {
 /// Of a trainer that is allowed `memory_limit` bytes.
 template <class E, class S, class O>
 std::vector<Measured> measure(const zp::PlannedRun& run, std::size_t ranks, int micro_steps,
-                              std::size_t memory_limit) {
+                              std::size_t memory_limit, const Patterns& frozen = {}) {
     std::vector<Measured> measured(ranks);
     zp::run_ranks(static_cast<int>(ranks), [&](zp::ThreadComm comm) {
         Measured& mine = measured[static_cast<std::size_t>(comm.rank())];
-        auto model = zp::T5<E>::with_random_weights(tiny(), 1, limits_of(run));
+        auto model = zp::T5<E>::with_random_weights(tiny(), 1, limits_of(run, frozen));
         zp::Trainer trainer{model,
                             comm,
                             S{},
@@ -109,9 +112,11 @@ std::vector<Measured> measure(const zp::PlannedRun& run, std::size_t ranks, int 
 }
 
 template <class E, class S, class O>
-void agrees(const zp::PlannedRun& run, std::size_t ranks, int micro_steps) {
-    INFO(run.name() << ", " << O::name << ", " << ranks << " ranks");
-    for (const Measured& one : measure<E, S, O>(run, ranks, micro_steps, run.memory.total())) {
+void agrees(const zp::PlannedRun& run, std::size_t ranks, int micro_steps, const Patterns& frozen) {
+    INFO(run.name() << ", " << O::name << ", " << ranks << " ranks, frozen "
+                    << (frozen.empty() ? "nothing" : frozen.back()));
+    for (const Measured& one :
+         measure<E, S, O>(run, ranks, micro_steps, run.memory.total(), frozen)) {
         CHECK(one.state == run.state);
         CHECK(one.activations == run.memory.bytes_of("activations"));
         CHECK(one.sent == run.sent.total());
@@ -122,18 +127,18 @@ void agrees(const zp::PlannedRun& run, std::size_t ranks, int micro_steps) {
 }
 
 template <class O>
-void agrees_everywhere(int micro_steps) {
+void agrees_everywhere(int micro_steps, const Patterns& frozen = {}) {
     for (const std::size_t ranks : {1, 2, 3, 4})
-        for (const zp::PlannedRun& run : plan_runs(request_of(ranks, O{}, micro_steps))) {
+        for (const zp::PlannedRun& run : plan_runs(request_of(ranks, O{}, micro_steps, frozen))) {
             const auto at_stage = [&](auto stage) {
                 using S = decltype(stage);
                 if (run.stage != S::number) return;
                 if (run.precision == zp::DType::fp32)
-                    agrees<float, S, O>(run, ranks, micro_steps);
+                    agrees<float, S, O>(run, ranks, micro_steps, frozen);
                 else if (run.precision == zp::DType::bf16)
-                    agrees<zp::Bf16, S, O>(run, ranks, micro_steps);
+                    agrees<zp::Bf16, S, O>(run, ranks, micro_steps, frozen);
                 else if constexpr (zp::Products<zp::OneDnn, zp::Half>)
-                    agrees<zp::Half, S, O>(run, ranks, micro_steps);
+                    agrees<zp::Half, S, O>(run, ranks, micro_steps, frozen);
                 else
                     FAIL("no run here measures " << run.name());
             };
@@ -150,6 +155,14 @@ TEST_CASE("a T5's training takes and sends what was planned", "[law]") {
     agrees_everywhere<zp::AdamW>(1);
     agrees_everywhere<zp::AdamW>(2);
     agrees_everywhere<zp::Adafactor>(1);
+}
+
+TEST_CASE("a T5's training with frozen units takes and sends what was planned", "[law]") {
+    for (const Patterns& frozen :
+         {Patterns{"shared.weight", "encoder.*"}, Patterns{"encoder.*"}, Patterns{"decoder.*"},
+          Patterns{"shared.weight", "decoder.*", "encoder.*"}})
+        agrees_everywhere<zp::AdamW>(1, frozen);
+    agrees_everywhere<zp::AdamW>(2, {"shared.weight", "encoder.*"});
 }
 
 TEST_CASE("a trainer refuses one byte less than is planned") {

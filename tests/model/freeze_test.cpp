@@ -156,6 +156,22 @@ TEST_CASE("frozen units take parameters alone, in memory and on the wire") {
     check("gated_untied", {"shared.weight", "encoder.*", "decoder.*"});
 }
 
+TEST_CASE("a T5's encoder is forward only where nothing before the decoder is trained") {
+    const auto forward_only = [](const std::vector<std::string>& patterns) {
+        const zp::T5Layout t5{zp::t5_preset("t5-small"), patterns};
+        std::string names;
+        for (const zp::Unit& unit : t5.units())
+            if (unit.forward_only) names += unit.name + " ";
+        return names;
+    };
+    CHECK(forward_only({}) == "");
+    CHECK(forward_only({"encoder.*"}) == "");
+    CHECK(forward_only({"shared.weight", "encoder.block.*"}) == "");
+    CHECK(forward_only({"shared.weight", "encoder.*"}) ==
+          "encoder.position_bias encoder.block.0 encoder.block.1 encoder.block.2 encoder.block.3 "
+          "encoder.block.4 encoder.block.5 ");
+}
+
 TEST_CASE("a frozen tensor beside trained ones keeps its value and takes what they take") {
     const std::vector<std::string> patterns{"*.layer_norm.weight", "*.SelfAttention.q.weight"};
     const Cost whole = train<zp::Zero<2>, float>({}), mixed = train<zp::Zero<2>, float>(patterns);

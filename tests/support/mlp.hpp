@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// \file A small multi-layer perceptron with odd sizes, a shared resident unit, and (if asked) a
-/// frozen unit and a frozen tensor: what the engine's tests train.
+/// frozen unit, a frozen tensor and first layers that backward ends before: what the engine's tests
+/// train.
 #pragma once
 
 #include <cmath>
@@ -26,18 +27,23 @@ public:
     using Element = E;
     using Device = Host;
 
-    explicit Mlp(std::size_t width = 13, std::size_t layers = 4, bool frozen = false)
-        : width_{width}, layers_{layers}, frozen_{frozen} {}
+    explicit Mlp(std::size_t width = 13, std::size_t layers = 4, bool frozen = false,
+                 std::size_t forward_only = 0)
+        : width_{width}, layers_{layers}, forward_only_{forward_only}, frozen_{frozen} {}
 
     Host device() const { return {}; }
     std::vector<Unit> units() const {
         std::vector<Unit> units{{"shared", {{"shared.c", {width_}}}, true}};
         for (std::size_t l = 0; l < layers_; ++l) {
             const std::string name = "layer." + std::to_string(l);
-            const bool frozen_unit = frozen_ && l == 1, frozen_tensor = frozen_ && l == 2;
-            units.push_back({name,
-                             {{name + ".weight", {width_, width_}, !frozen_unit},
-                              {name + ".bias", {width_}, !frozen_unit && !frozen_tensor}}});
+            const bool forward_only = l < forward_only_;
+            const bool frozen_unit = forward_only || (frozen_ && l == 1);
+            const bool frozen_tensor = frozen_ && l == 2;
+            units.push_back(
+                {.name = name,
+                 .parameters = {{name + ".weight", {width_, width_}, !frozen_unit},
+                                {name + ".bias", {width_}, !frozen_unit && !frozen_tensor}},
+                 .forward_only = forward_only});
         }
         return units;
     }
@@ -84,7 +90,7 @@ private:
                     .tokens = static_cast<std::int64_t>(rows)};
         }
         std::vector<float> dc(n), below(rows * n), dw(n * n), db(n);
-        for (std::size_t l = layers_; l-- > 0;) {
+        for (std::size_t l = layers_; l-- > forward_only_;) {
             const auto w = observer.use(l + 1);
             const auto to = observer.gradient(l + 1);
             std::fill(below.begin(), below.end(), 0.0f), std::fill(dw.begin(), dw.end(), 0.0f),
@@ -115,7 +121,7 @@ private:
         return {.sum = loss * static_cast<double>(rows), .tokens = static_cast<std::int64_t>(rows)};
     }
 
-    std::size_t width_, layers_;
+    std::size_t width_, layers_, forward_only_;
     bool frozen_;
 };
 

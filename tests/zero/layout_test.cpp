@@ -105,6 +105,25 @@ TEST_CASE("a parameter without elements is refused by name") {
                       "zeropp: Layout: the model has no units, expected at least one");
 }
 
+TEST_CASE("a bucket is forward only where all of its units are, which nothing to train is") {
+    const Unit trained{"t", {{"t", {9}}}};
+    const Unit frozen{"f", {{"f", {9}, false}}};
+    Unit first{.name = "g", .parameters = {{"g", {9}, false}}, .forward_only = true};
+    const auto forward_only = [](const std::vector<Unit>& units, std::size_t bucket_size) {
+        std::vector<bool> all;
+        const Layout layout{units, two_ranks, bucket_size};
+        for (const Bucket& bucket : layout.buckets()) all.push_back(bucket.forward_only);
+        return all;
+    };
+    CHECK(forward_only({first, frozen, trained}, 1) == std::vector{true, false, false});
+    CHECK(forward_only({first, frozen, trained}, 1000) == std::vector{false, false});
+    CHECK(forward_only({first, trained, frozen}, 1000) == std::vector{true, false, false});
+    first.parameters.push_back({"g.bias", {9}});
+    CHECK_THROWS_WITH((Layout{{first}, two_ranks, 1}),
+                      "zeropp: Layout: unit 'g' is forward only and has a parameter to train, "
+                      "expected all of it frozen");
+}
+
 TEST_CASE("two parameters of one name are refused") {
     CHECK_THROWS_WITH((Layout{{{"u", {{"w", {3}}}}, {"v", {{"w", {2}}}}}, two_ranks, 1}),
                       "zeropp: Layout: two parameters are called 'w', expected names that differ");

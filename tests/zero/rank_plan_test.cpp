@@ -8,6 +8,7 @@
 #include <zeropp/zero/rank_plan.hpp>
 
 #include "support/catch.hpp"
+#include "support/temporary.hpp"
 #include "zero/training.hpp"
 
 using namespace zeropp;
@@ -17,9 +18,10 @@ namespace {
 
 template <int N, class E>
 void plan_is_what_a_run_takes(const Settings& settings, const AnyOptimizer& optimizer) {
-    PlanSetup setup{.units = Mlp<E>{settings.width, 4, settings.frozen}.units(),
-                    .ranks = static_cast<std::size_t>(settings.world),
-                    .optimizer = optimizer};
+    PlanSetup setup{
+        .units = Mlp<E>{settings.width, 4, settings.frozen, settings.forward_only}.units(),
+        .ranks = static_cast<std::size_t>(settings.world),
+        .optimizer = optimizer};
     setup.options.get<Accumulation>() = settings.accumulation;
     setup.options.get<Gradients>().type = settings.gradient_type;
     setup.options.get<OptimizerStates>().format = settings.states;
@@ -86,4 +88,32 @@ TEST_CASE("a rank takes and sends what is planned with every optimizer", "[law]"
                 in_every_precision(
                     {.world = world, .steps = 1, .states = states, .bucket = 300, .frozen = true},
                     optimizer);
+}
+
+TEST_CASE("what is frozen before all that is trained is gathered once at stage 3", "[law]") {
+    for (const int world : {1, 2, 3, 4})
+        for (const int micro_steps : {1, 3})
+            for (const std::size_t forward_only : {1, 2, 3})
+                for (const bool frozen : {false, true})  // beside a unit that backward goes through
+                    for (const std::size_t bucket : {300, 800, 1200})
+                        in_every_precision({.world = world,
+                                            .steps = 2,
+                                            .accumulation = {micro_steps},
+                                            .bucket = bucket,
+                                            .frozen = frozen,
+                                            .forward_only = forward_only},
+                                           AdamW{});
+    const auto gathered = [](std::size_t forward_only) {
+        PlanSetup setup{.units = Mlp<float>{13, 4, false, forward_only}.units(), .ranks = 2};
+        setup.options.get<Buckets>().elements = 300;
+        return rank_plan(setup, setup.layout(), stage_flags(3), DType::fp32).sent.parameters;
+    };
+    constexpr std::uint64_t shared = 128, layer = 256;  // elements of a rank, padded
+    CHECK(gathered(0) == 4 * (shared + 8 * layer));
+    CHECK(gathered(3) == 4 * (shared + 5 * layer));
+}
+
+TEST_CASE("a stage that there is not is refused") {
+    CHECK(message_of([] { stage_flags(4); }) == "zeropp: plan: stage is 4, expected 0 to 3");
+    CHECK(message_of([] { stage_flags(-1); }) == "zeropp: plan: stage is -1, expected 0 to 3");
 }

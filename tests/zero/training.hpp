@@ -23,6 +23,7 @@ struct Settings {
     SlotFormat states = SlotFormat::float32;
     std::size_t bucket = 64, width = 13;
     bool frozen = false;
+    std::size_t forward_only = 0;  ///< first layers, frozen, that backward ends before
 };
 
 struct Result {
@@ -47,7 +48,7 @@ struct Result {
 /// Collective.
 template <class S, class O, class E, Communicator C>
 void train_rank(C& comm, const Settings& settings, O optimizer, Result& result) {
-    Mlp<E> model{settings.width, 4, settings.frozen};
+    Mlp<E> model{settings.width, 4, settings.frozen, settings.forward_only};
     Trainer trainer{model,
                     comm,
                     S{},

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -86,22 +85,6 @@ inline ConfigReport::Choice choice_of(const ConfigEntry& entry, const Config& co
                              : path.starts_with("scheduler.") ? config.scheduler.type.value_or("")
                                                               : "";
     return {Json::parse(find_config_key(path, type)->standard), "the default"};
-}
-
-/// What a training would refuse at its start.
-inline void require_policies(Config config, int world) {
-    // Of "auto" any number does: none is wrong beside another.
-    const auto decide = [](auto& setting) {
-        if (setting.automatic && !setting.given()) setting.value = 1000;
-    };
-    decide(config.scheduler.total_num_steps);
-    decide(config.scheduler.warmup_num_steps);
-    with_policies(config, world, [](const auto&... policies) {
-        const auto check = [](const auto& policy) {
-            if constexpr (ChecksItself<std::remove_cvref_t<decltype(policy)>>) policy.check();
-        };
-        (check(policies), ...);
-    });
 }
 
 }  // namespace detail

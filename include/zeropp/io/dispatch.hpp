@@ -173,6 +173,30 @@ decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
     return with_policies(config, ranks, schedule_of(config), std::forward<Fn>(fn));
 }
 
+namespace detail {
+
+/// What a trainer would refuse at its start: policies whose values mean nothing.
+inline void require_policies(const Config& config, int ranks, const AnySchedule& schedule) {
+    with_policies(config, ranks, schedule, [](const auto&... policies) {
+        const auto check = [](const auto& policy) {
+            if constexpr (ChecksItself<std::remove_cvref_t<decltype(policy)>>) policy.check();
+        };
+        (check(policies), ...);
+    });
+}
+/// With the file's schedule, whatever the number of steps is: of "auto" any does, as none is wrong
+/// beside another.
+inline void require_policies(Config config, int ranks) {
+    const auto decide = [](auto& setting) {
+        if (setting.automatic && !setting.given()) setting.value = 1000;
+    };
+    decide(config.scheduler.total_num_steps);
+    decide(config.scheduler.warmup_num_steps);
+    require_policies(config, ranks, schedule_of(config));
+}
+
+}  // namespace detail
+
 /// Calls fn(precision, policies...). What zeropp does not do is refused.
 template <class Fn>
 decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {

@@ -39,6 +39,14 @@ struct PlanReport {
                " target tokens" +
                (micro_steps == 1 ? "" : ", " + std::to_string(micro_steps) + " micro-steps a step");
     }
+    /// Of `deepspeed.parameters`: the others are frozen.
+    std::size_t trained_parameters() const {
+        std::size_t count = 0;
+        for (const Unit& unit : request.setup.units)
+            for (const Parameter& parameter : unit.parameters)
+                if (parameter.trainable) count += parameter.size();
+        return count;
+    }
     bool is_chosen(const PlannedRun& run) const {
         return choice && choice->stage == run.stage && choice->precision == run.precision &&
                choice->recompute == run.recompute;
@@ -177,10 +185,13 @@ inline std::string estimates_text(const PlanReport& report, const PlanUnit& unit
 inline std::string plan_text(const PlanReport& report) {
     const std::vector<std::string> kinds = detail::kinds_of(report.runs);
     const detail::PlanUnit unit{report.runs};
-    std::string text = report.model + ", " + std::to_string(report.deepspeed.parameters) +
-                       " parameters, on " + std::to_string(report.request.setup.ranks) + " " +
-                       report.communicator + " ranks; " + report.optimizer + "; " + report.batch() +
-                       "\n";
+    const std::size_t trained = report.trained_parameters();
+    std::string text =
+        report.model + ", " + std::to_string(report.deepspeed.parameters) + " parameters, " +
+        (trained == report.deepspeed.parameters ? ""
+                                                : std::to_string(trained) + " of them trained, ") +
+        "on " + std::to_string(report.request.setup.ranks) + " " + report.communicator +
+        " ranks; " + report.optimizer + "; " + report.batch() + "\n";
     if (report.choice) text += "*: what " + report.choice->by + " says\n";
     text += "\n";
     for (std::size_t first = 0; first + 4 <= report.runs.size(); first += 4)
@@ -217,6 +228,7 @@ inline Json plan_json(const PlanReport& report) {
                              {"cpu_bytes", row.estimate.cpu}});
     Json all{{"model", report.model},
              {"parameters", report.deepspeed.parameters},
+             {"trained_parameters", report.trained_parameters()},
              {"largest_layer_parameters", report.deepspeed.largest_layer},
              {"world", report.request.setup.ranks},
              {"nodes", report.deepspeed.nodes},

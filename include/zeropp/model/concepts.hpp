@@ -50,6 +50,8 @@ struct Unit {
     std::vector<Parameter> parameters;
     /// Used by several other units (a shared embedding): stays from its first to its last use.
     bool resident = false;
+    /// Frozen as a whole, and backward ends before it: a training uses it in forward alone.
+    bool forward_only = false;
 };
 
 /// Elements from the unit's first parameter to parameter `index`: each one starts at a multiple of

@@ -23,20 +23,10 @@ inline std::vector<DType> t5_precisions() {
     return all;
 }
 
-/// Whether a T5 can recompute activations in the backward pass instead of keeping them.
-template <class Options = T5Options>
-inline constexpr bool t5_recomputes = requires(Options options) {
-    options.recompute = true;
-};
-
 /// `T5::activation_bytes` of such a model; nothing of it is allocated.
-template <class Options = T5Options>
-std::size_t t5_activation_bytes(const T5Config& config, Options options, DType precision,
-                                bool recompute = false) {
-    if constexpr (t5_recomputes<Options>)
-        options.recompute = recompute;
-    else
-        require(!recompute, Errc::config, "t5_activation_bytes: recompute is true, expected false");
+inline std::size_t t5_activation_bytes(const T5Config& config, T5Options options, DType precision,
+                                       bool recompute = false) {
+    options.recompute = recompute;
     const auto of = [&](auto element) -> std::size_t {
         using E = decltype(element);
         if constexpr (Products<OneDnn, E>)

@@ -82,6 +82,8 @@ public:
         encoder_is_frozen_ = std::all_of(
             units_.begin(), units_.begin() + static_cast<std::ptrdiff_t>(decoder_.bias_unit),
             is_frozen);
+        for (std::size_t u = encoder_.bias_unit; u < decoder_.bias_unit; ++u)
+            units_[u].forward_only = encoder_is_frozen_;
     }
 
     const T5Config& config() const noexcept { return config_; }

@@ -184,6 +184,7 @@ private:
 
     /// `model_bytes`: what the model allocates beside it.
     MemoryPlan checked_plan(std::size_t model_bytes) const {
+        Updater<E, D>::require_formats(optimizer_plan_.slots);
         MemoryPlan plan = state_plan_.table(workspace());
         require_within(options_.get<MemoryLimit>(), comm_.rank(), plan.total() + model_bytes,
                        [&](StageFlags stage) {

@@ -35,7 +35,8 @@ struct Bucket {
     std::size_t padded = 0;       ///< shard * ranks
     std::size_t full_offset = 0;  ///< elements of the buckets before it
     bool resident = false;
-    bool trainable = false;  ///< holds a trainable parameter
+    bool trainable = false;     ///< holds a trainable parameter
+    bool forward_only = false;  ///< holds units alone that backward does not use
     std::vector<Segment> segments;
 
     std::size_t first_of_shard(int rank) const { return shard * static_cast<std::size_t>(rank); }
@@ -101,6 +102,8 @@ private:
         const std::size_t size = unit_size(unit);
         const bool trainable = std::any_of(unit.parameters.begin(), unit.parameters.end(),
                                            [](const Parameter& p) { return p.trainable; });
+        require(!unit.forward_only || !trainable, Errc::config, "Layout: unit '", unit.name,
+                "' is forward only and has a parameter to train, expected all of it frozen");
         const bool joins = !buckets_.empty() && buckets_.back().resident == unit.resident &&
                            buckets_.back().trainable == trainable &&
                            buckets_.back().used + size <= bucket_elements;
@@ -109,8 +112,10 @@ private:
             buckets_.back().first_unit = index;
             buckets_.back().resident = unit.resident;
             buckets_.back().trainable = trainable;
+            buckets_.back().forward_only = true;
         }
         Bucket& bucket = buckets_.back();
+        bucket.forward_only = bucket.forward_only && unit.forward_only;
         places_.push_back({buckets_.size() - 1, bucket.used, size});
         for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
             const Parameter& parameter = unit.parameters[i];

@@ -30,8 +30,9 @@ struct StepBytes {
     std::uint64_t total() const noexcept { return gradients + parameters + told; }
 };
 
-/// `how` and `optimizer` as the trainer has them. With frozen parameters less is reduced and
-/// published; stage 3 gathers all, resident buckets once a micro-step and the others twice.
+/// `how` and `optimizer` as the trainer has them. What is frozen as a whole is neither reduced nor
+/// published; stage 3 gathers all: what is resident or forward only once a micro-step, the rest
+/// twice.
 inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how,
                             const OptimizerPlan& optimizer) {
     const std::uint64_t peers = layout.topology().shard - 1;
@@ -40,8 +41,8 @@ inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const Gradie
     StepBytes bytes;
     for (const Bucket& bucket : layout.buckets()) {
         const std::uint64_t sent = peers * bucket.shard;
-        if (stage.shards_parameters)
-            bytes.parameters += (bucket.resident ? 1 : 2) * micro_steps * sent * element;
+        const std::uint64_t gathers = bucket.resident || bucket.forward_only ? 1 : 2;
+        if (stage.shards_parameters) bytes.parameters += gathers * micro_steps * sent * element;
         if (!bucket.trainable) continue;
         bytes.gradients += (how.every ? micro_steps : 1) * sent * element;
         if (!stage.shards_optimizer) bytes.gradients += sent * size_of(how.type);
@@ -93,7 +94,7 @@ inline RankPlan rank_plan(const PlanSetup& setup, const Layout& layout, StageFla
 
 /// A stage known at run time.
 inline StageFlags stage_flags(int stage) {
-    require(0 <= stage && stage <= 3, Errc::config, "stage: is ", stage, ", expected 0 to 3");
+    require(0 <= stage && stage <= 3, Errc::config, "plan: stage is ", stage, ", expected 0 to 3");
     return {stage >= 1, stage >= 2, stage >= 3};
 }
 

@@ -69,11 +69,8 @@ private:
     void run(const Cuda& device, const OwnedPiece<E, G>& piece, std::span<const SlotView> slots,
              float scale, std::span<const SlotChance> chances) const {
         bool all_bf16 = count != 0;
-        for (const SlotView& slot : slots) {
-            require(slot.format() != SlotFormat::block8, Errc::config,
-                    "OptimizerStates: 8 bits on a GPU, expected fp32 or bf16");
+        for (const SlotView& slot : slots)
             all_bf16 = all_bf16 && slot.format() == SlotFormat::bfloat16;
-        }
         if (all_bf16)
             start<WithSlots<O, SlotFormat::bfloat16>>(device, piece, slots, scale, chances);
         else
@@ -106,6 +103,12 @@ public:
 
     Updater(const Cuda& device, std::unique_ptr<detail::CudaRule<E>> rule)
         : device_{device}, rule_{std::move(rule)} {}
+
+    static void require_formats(std::span<const Slot> slots) {
+        for (const Slot& slot : slots)
+            require(slot.format != SlotFormat::block8, Errc::config,
+                    "OptimizerStates: 8 bits on a GPU, expected fp32 or bf16");
+    }
 
     Rule& rule() noexcept { return *rule_; }
     const Rule& rule() const noexcept { return *rule_; }

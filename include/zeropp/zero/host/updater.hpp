@@ -33,6 +33,10 @@ public:
 
     explicit Updater(std::unique_ptr<Rule> rule) : rule_{std::move(rule)} {}
 
+    /// Before an engine allocates: slots in a format that the device's updates cannot read are
+    /// refused. Here they read all.
+    static void require_formats(std::span<const Slot>) {}
+
     Rule& rule() noexcept { return *rule_; }
     const Rule& rule() const noexcept { return *rule_; }
 
@@ -70,6 +74,8 @@ private:
             other(i);
         }
     };
+    template <class First, class Second>
+    Both(First, Second) -> Both<First, Second>;  // clang 14 does not deduce it of an aggregate
 
     /// Calls visit(values, first) for blocks of the piece, the elements `first` on of it.
     template <Element G, class Visit>
