@@ -81,6 +81,12 @@ TEST_CASE("away from a terminal progress is plain lines", "[progress]") {
             event.step = step;
             progress.on(event);
         }
+        zp::StepEvent skipped = first_step;
+        skipped.step = 2;
+        skipped.skipped = true;
+        skipped.non_finite = "shared.weight of rank 1";
+        skipped.loss_scale = 65536;
+        progress.on(skipped);
         progress.on(zp::EndEvent{.steps = 3, .seconds = 61});
     }
     std::fclose(out);
@@ -88,6 +94,8 @@ TEST_CASE("away from a terminal progress is plain lines", "[progress]") {
     CHECK(text.find("a model on 2 ranks\nstep 1/3  loss 2.5000  lr 1.00e-03  200 tokens/s") == 0);
     CHECK(text.find("\nstep 2/3  ") != std::string::npos);
     CHECK(text.find("\nstep 3/3  ") != std::string::npos);
+    CHECK(text.find("\nstep 2/3  skipped, not finite: shared.weight of rank 1; the loss scale was "
+                    "65536\n") != std::string::npos);
     CHECK(text.find(" (planned 1.50 GB)\n") != std::string::npos);
     CHECK(text.find("\ntrained 3 steps in 1:01, peak memory ") != std::string::npos);
     CHECK(text.find('\r') == std::string::npos);

@@ -47,16 +47,18 @@ public:
         step.non_finite = found(bad_loss);
         gradients_.watch(true);
         ++skipped_;
-        require(!scaler.is_at_minimum(), Errc::numeric, "Trainer: the loss scale is ",
-                scaler.scale(), ", its minimum, and gradients overflow, first in ", step.non_finite,
-                ", expected finite values; use bf16, or a lower learning rate");
+        const auto end_unless = [&](bool may_go_on, const auto&... parts) {
+            if (!may_go_on) throw NonFiniteError{message("Trainer: ", parts...), step};
+        };
+        end_unless(!scaler.is_at_minimum(), "the loss scale is ", scaler.scale(),
+                   ", its minimum, and gradients overflow, first in ", step.non_finite,
+                   ", expected finite values; use bf16, or a lower learning rate");
         scaler.update(true);
         if (scaler.is_dynamic()) return step;  // it ends at the least scale
         ++in_a_row_;
-        require(in_a_row_ < policy_.most_in_a_row, Errc::numeric,
-                "Trainer: gradients were not finite in ", in_a_row_, " steps in a row, first in ",
-                step.non_finite,
-                ", expected finite values; lower the learning rate, or look at the data");
+        end_unless(in_a_row_ < policy_.most_in_a_row, "gradients were not finite in ", in_a_row_,
+                   " steps in a row, first in ", step.non_finite,
+                   ", expected finite values; lower the learning rate, or look at the data");
         return step;
     }
 
