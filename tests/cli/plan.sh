@@ -78,7 +78,7 @@ agrees mpi --accumulation 2
 agrees thread --freeze 'encoder.*' --freeze shared.weight --accumulation 2
 cmp -s planned.txt by_stage.txt && complain "--freeze plans as without it"
 agrees mpi --freeze 'encoder.*' --freeze shared.weight
-agrees thread --freeze 'encoder.*'
+agrees thread --freeze '*Attention.?.weight' --freeze '*.DenseReluDense.wi*'
 agrees thread --freeze 'decoder.*' --freeze 'encoder.block.0.*'
 agrees thread --optimizer SGD
 mv planned.txt plain.txt

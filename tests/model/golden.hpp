@@ -97,7 +97,7 @@ public:
     explicit Recorder(const M& model) : units_{model.units()} {
         for (std::size_t u = 0; u < units_.size(); ++u) {
             weights_.emplace_back(unit_size(units_[u]));
-            gradients_.emplace_back(is_frozen(units_[u]) ? 0 : unit_size(units_[u]),
+            gradients_.emplace_back(gradient_size(units_[u]),
                                     static_cast<Element>(std::numeric_limits<float>::quiet_NaN()));
             for (std::size_t p = 0; p < units_[u].parameters.size(); ++p) {
                 std::vector<float> values(units_[u].parameters[p].size());
@@ -131,12 +131,13 @@ public:
         ++readies_[unit];
     }
 
-    /// By parameter name; none of units that are frozen.
+    /// By parameter name; none of those that are frozen.
     std::map<std::string, std::vector<float>> gradients() const {
         std::map<std::string, std::vector<float>> all;
         for (std::size_t u = 0; u < units_.size(); ++u)
-            for (std::size_t p = 0; p < units_[u].parameters.size() && !is_frozen(units_[u]); ++p) {
+            for (std::size_t p = 0; p < units_[u].parameters.size(); ++p) {
                 const Parameter& parameter = units_[u].parameters[p];
+                if (!parameter.trainable) continue;
                 const std::size_t offset = parameter_offset(units_[u], p);
                 for (std::size_t i = 0; i < parameter.size(); ++i)
                     all[parameter.name].push_back(static_cast<float>(gradients_[u][offset + i]));

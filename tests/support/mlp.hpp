@@ -108,7 +108,9 @@ private:
                 }
             if (!to.empty()) {
                 for (std::size_t i = 0; i < n * n; ++i) to[i] = static_cast<E>(dw[i]);
-                for (std::size_t i = 0; i < n; ++i) to[bias_at + i] = static_cast<E>(db[i]);
+                // Of a frozen bias there is none: it stands behind what is trained.
+                for (std::size_t i = 0; i < n && to.size() > bias_at; ++i)
+                    to[bias_at + i] = static_cast<E>(db[i]);
             }
             observer.ready(l + 1);
             observer.release(l + 1);

@@ -26,8 +26,9 @@ TEST_CASE("shards tile every bucket in rank order and segments do not overlap") 
             const Layout layout{some_units(), {.shard = ranks}, bucket_size};
             std::size_t parameters = 0, full = 0, next_unit = 0;
             for (const Bucket& bucket : layout.buckets()) {
-                CHECK(bucket.padded == bucket.shard * ranks);
-                CHECK(bucket.shard % Layout::shard_alignment == 0);
+                CHECK(bucket.active == bucket.shard * ranks);
+                CHECK(bucket.padded == (bucket.shard + bucket.frozen_shard) * ranks);
+                CHECK((bucket.shard + bucket.frozen_shard) % Layout::shard_alignment == 0);
                 CHECK(bucket.padded - bucket.used < ranks * Layout::shard_alignment);
                 CHECK(bucket.full_offset == full);
                 CHECK(bucket.first_unit == next_unit);
@@ -77,6 +78,29 @@ TEST_CASE("a new bucket begins where trained units follow frozen ones, and the o
         in_trained += bucket.trainable ? bucket.used : 0;
     }
     CHECK(in_trained == trained);
+}
+
+TEST_CASE("what is frozen at a unit's end is neither reduced nor updated") {
+    const std::vector<Unit> units{
+        {"a", {{"a.w", {300}}}},
+        {"b", {{"b.w", {200}}, {"b.x", {1000}, false}}},
+        {"c", {{"c.x", {10}, false}, {"c.w", {10}}}},
+        {"d", {{"d.w", {5}}, {"d.x", {5}, false}, {"d.y", {5}, false}}, false, false, 2}};
+    const Layout layout{units, two_ranks, 100'000};
+    REQUIRE(layout.buckets().size() == 2);  // a, b | c, d
+    const Bucket& ab = layout.buckets()[0];
+    CHECK(ab.active == 768);  // a's 384, b.w's 256, to a multiple of 2 * 128
+    CHECK(ab.shard == 384);
+    CHECK(ab.frozen_shard == 512);  // of 384 + 256 + 1024 - 768
+    CHECK(ab.padded == 768 + 2 * 512);
+    CHECK(ab.first_of_frozen_shard(1) == 768 + 512);
+    CHECK(layout.size_of_unit(1) == 256 + 1024);
+    CHECK(layout.gradient_size_of_unit(1) == 256);
+    CHECK(layout.gradient_size_of_unit(2) == 256);  // frozen, but before c.w
+    CHECK(layout.gradient_size_of_unit(3) == 256);  // d.x has one with d.w
+    std::size_t behind = ab.padded;
+    for_each_gap(ab, [&](std::size_t first, std::size_t count) { behind = first + count; });
+    CHECK(behind == ab.active);
 }
 
 TEST_CASE("trainable runs and gaps divide a bucket") {

@@ -72,7 +72,7 @@ TEST_CASE("an overflow in fp16 changes nothing but the scale, on all ranks") {
                         ClipNorm{0}, LossScale{.initial_scale_power = 10, .hysteresis = 1}};
         std::vector<Step>& mine = steps[static_cast<std::size_t>(comm.rank())];
         mine.push_back(trainer.step(comm.rank() == 1 ? 100.0f : 0.5f));  // 102,400 overflows
-        std::vector<float> weights = weights_of(trainer);  // collective
+        std::vector<float> weights = weights_of(trainer);                // collective
         if (comm.rank() == 0) kept = std::move(weights);
         mine.push_back(trainer.step(comm.rank() == 1 ? 100.0f : 0.5f));  // 51,200 does not
         if (comm.rank() == 0 && weights_of(trainer)[0] != 0.75f)

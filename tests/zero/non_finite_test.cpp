@@ -36,6 +36,7 @@ struct PartlyFrozen {
             const auto to = observer.gradient(u);
             for (std::size_t p = 0; p < 2; ++p) {
                 const Parameter& parameter = all[u].parameters[p];
+                if (parameter_offset(all[u], p) >= to.size()) continue;  // frozen, and last
                 const auto its = to.subspan(parameter_offset(all[u], p), parameter.size());
                 std::fill(its.begin(), its.end(), parameter.name == "b" ? value : 1.0f);
                 if (!parameter.trainable) its[7] = std::numeric_limits<float>::quiet_NaN();

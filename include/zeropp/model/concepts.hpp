@@ -3,6 +3,7 @@
 /// a run forward and backward that tells an observer what it touches.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -52,6 +53,9 @@ struct Unit {
     bool resident = false;
     /// Frozen as a whole, and backward ends before it: a training uses it in forward alone.
     bool forward_only = false;
+    /// The first so many parameters have gradients even where the last of them are frozen, as they
+    /// are computed together; those after the last trainable one have none otherwise.
+    std::size_t joint_gradients = 0;
 };
 
 /// Elements from the unit's first parameter to parameter `index`: each one starts at a multiple of
@@ -67,6 +71,15 @@ inline std::size_t parameter_offset(const Unit& unit, std::size_t index) {
 /// Elements of the whole unit, with the gaps.
 inline std::size_t unit_size(const Unit& unit) {
     return parameter_offset(unit, unit.parameters.size());
+}
+
+/// Elements of the unit's gradient, with the gaps: up to the last parameter that has one. Frozen
+/// parameters behind it take no gradient, state or bytes of reduction.
+inline std::size_t gradient_size(const Unit& unit) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < unit.parameters.size(); ++i)
+        if (unit.parameters[i].trainable) count = std::max(i + 1, unit.joint_gradients);
+    return parameter_offset(unit, std::min(count, unit.parameters.size()));
 }
 
 /// Elements of all parameters, without gaps.
@@ -113,9 +126,9 @@ public:
     /// The unit's parameters, laid out by `parameter_offset`; readable until release(unit).
     virtual std::span<const E> use(std::size_t unit) = 0;
     virtual void release(std::size_t unit) = 0;
-    /// Where the unit's gradients go, laid out like its parameters; contents unspecified: the model
-    /// writes every parameter's elements, never reads them first. Empty if nothing in it is
-    /// trainable.
+    /// Where the unit's gradients go, `gradient_size` elements laid out like its parameters;
+    /// contents unspecified: the model writes every such parameter's elements, never reads them
+    /// first. Empty if nothing in it is trainable.
     virtual std::span<E> gradient(std::size_t unit) = 0;
     /// The unit's gradients are written and will not be touched again in this backward pass.
     virtual void ready(std::size_t unit) = 0;

@@ -40,9 +40,9 @@ inline std::string names_near(const std::vector<Unit>& units, const std::string&
 
 /// Marks as not trainable what any of the patterns matches (`*` any characters, `?` one).
 ///
-/// A unit that is frozen as a whole takes parameters and nothing else: no gradient, staging, master
-/// or slots, and no bytes on the wire but stage 3's gathers. A frozen parameter beside trainable
-/// ones of its unit keeps its value, but takes memory and bytes as they do.
+/// What is frozen takes parameters and nothing else: no gradient, staging, master or slots, and no
+/// bytes on the wire but stage 3's gathers; except where it stands before trainable parameters of
+/// its unit, or is one of `Unit::joint_gradients`. A model puts it last, as T5 does.
 inline void freeze(std::vector<Unit>& units, std::span<const std::string> patterns) {
     for (const std::string& pattern : patterns) {
         bool found = false;

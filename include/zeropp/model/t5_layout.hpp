@@ -79,6 +79,7 @@ public:
             head_ = add("lm_head.weight", {config.vocab_size, config.d_model});
         }
         freeze(units_, frozen);
+        put_frozen_last();
         encoder_is_frozen_ = std::all_of(
             units_.begin(), units_.begin() + static_cast<std::ptrdiff_t>(decoder_.bias_unit),
             is_frozen);
@@ -99,20 +100,22 @@ public:
 private:
     void add_unit(std::string name, bool resident) {
         units_.push_back({std::move(name), {}, resident});
+        together_.emplace_back();
+    }
+    template <class ItsShape>
+    ParameterRef add_parameter(std::string name, const ItsShape& shape,
+                               std::vector<std::size_t> extents) {
+        Unit& unit = units_.back();
+        together_.back().push_back(unit.parameters.size());
+        unit.parameters.push_back({std::move(name), std::move(extents)});
+        return {units_.size() - 1, parameter_offset(unit, unit.parameters.size() - 1), shape};
     }
     ParameterRef add(std::string name, std::pair<std::size_t, std::size_t> shape) {
-        Unit& unit = units_.back();
-        unit.parameters.push_back({std::move(name), {shape.first, shape.second}});
-        return {units_.size() - 1,
-                parameter_offset(unit, unit.parameters.size() - 1),
-                {shape.first, shape.second}};
+        return add_parameter(std::move(name), Shape{shape.first, shape.second},
+                             {shape.first, shape.second});
     }
     ParameterRef add_norm(const std::string& layer, const char* name = ".layer_norm.weight") {
-        Unit& unit = units_.back();
-        unit.parameters.push_back({layer + name, {config_.d_model}});
-        return {units_.size() - 1,
-                parameter_offset(unit, unit.parameters.size() - 1),
-                {config_.d_model}};
+        return add_parameter(layer + name, Shape{config_.d_model}, {config_.d_model});
     }
     T5Projection add_together(const std::string& layer, const std::vector<const char*>& names,
                               std::pair<std::size_t, std::size_t> shape) {
@@ -120,8 +123,65 @@ private:
         for (const char* const name : names) {
             const ParameterRef one = add(layer + name, shape);
             if (all.count++ == 0) all.first = one;
+            std::vector<std::size_t>& together = together_.back();
+            together.back() = together[together.size() - 1 - (all.count - 1)];
         }
         return all;
+    }
+
+    /// Units end with what is frozen, which costs nothing there. Matrices of one product stay
+    /// together: all of them have gradients if one of them is trained.
+    void put_frozen_last() {
+        for (std::size_t u = 0; u < units_.size(); ++u) {
+            Unit& unit = units_[u];
+            std::vector<std::size_t> order;
+            const auto take = [&](bool trained) {
+                for (std::size_t i = 0; i < unit.parameters.size(); ++i)
+                    if (trains_any(unit, together_[u], together_[u][i]) == trained)
+                        order.push_back(i);
+            };
+            take(true);
+            unit.joint_gradients = order.size();
+            take(false);
+            std::vector<std::pair<std::size_t, std::size_t>> moved;  // offsets before and after
+            Unit in_order = unit;
+            for (std::size_t i = 0; i < order.size(); ++i)
+                in_order.parameters[i] = unit.parameters[order[i]];
+            for (std::size_t i = 0; i < order.size(); ++i)
+                moved.emplace_back(parameter_offset(unit, order[i]), parameter_offset(in_order, i));
+            unit = std::move(in_order);
+            for_each_place([&](ParameterRef& place) {
+                if (place.unit != u) return;
+                place.offset = std::find_if(moved.begin(), moved.end(), [&](const auto& each) {
+                                   return each.first == place.offset;
+                               })->second;
+            });
+        }
+    }
+    static bool trains_any(const Unit& unit, const std::vector<std::size_t>& together,
+                           std::size_t first) {
+        for (std::size_t i = first; i < together.size() && together[i] == first; ++i)
+            if (unit.parameters[i].trainable) return true;
+        return false;
+    }
+    template <class Visit>
+    void for_each_place(Visit visit) {
+        visit(shared_);
+        visit(head_);
+        for (T5Stack* stack : {&encoder_, &decoder_}) {
+            visit(stack->bias);
+            visit(stack->norm);
+            for (T5Block& block : stack->blocks) {
+                for (ParameterRef* place : {&block.self.norm, &block.self.query_key_value.first,
+                                            &block.self.output, &block.feed_forward.norm,
+                                            &block.feed_forward.in.first, &block.feed_forward.out})
+                    visit(*place);
+                if (stack == &decoder_)
+                    for (ParameterRef* place : {&block.cross.norm, &block.cross.query,
+                                                &block.cross.key_value.first, &block.cross.output})
+                        visit(*place);
+            }
+        }
     }
 
     T5Stack add_stack(const std::string& name, std::size_t depth, bool decoder) {
@@ -166,6 +226,7 @@ private:
 
     T5Config config_;
     std::vector<Unit> units_;
+    std::vector<std::vector<std::size_t>> together_;  ///< by parameter: the first of its product
     ParameterRef shared_, head_;
     T5Stack encoder_, decoder_;
     bool encoder_is_frozen_ = false;

@@ -32,12 +32,12 @@ struct OpenUnit {
              " is used, expected the unit to be entered");
     }
     const E* values_of(const ParameterRef& parameter) const { return place(parameter, values); }
-    /// Where the parameter's next contribution goes; null if the unit has no gradients.
+    /// Where the parameter's next contribution goes; null if it has no gradient.
     Gradient<E> contribute(const ParameterRef& parameter, NodeStore& store) {
         const bool again = is_written(parameter);
         if (!again)
             written_ = store.make(Written{parameter.offset, parameter.shape.size(), written_});
-        if (gradients.empty()) return {};
+        if (parameter.offset >= gradients.size()) return {};
         return {place(parameter, gradients), again};
     }
     /// A parameter that nothing depends on has gradient zero.

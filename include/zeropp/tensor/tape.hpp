@@ -168,7 +168,7 @@ public:
         return is_measuring() ? nullptr : Open::of(parameter, open_).values_of(parameter);
     }
     using Values::contribute;
-    /// Where the parameter's next contribution goes; null if nothing in its unit is trainable.
+    /// Where the parameter's next contribution goes; null if it has no gradient.
     Gradient<E> contribute(const ParameterRef& parameter) {
         return Open::of(parameter, open_).contribute(parameter, store_);
     }

@@ -44,11 +44,11 @@ public:
             Home home;
             if (bucket.trainable) {
                 home.values = memory_.template take<std::byte>(
-                    (how_.full ? bucket.padded : bucket.shard) * size_of(how_.type));
+                    (how_.full ? bucket.active : bucket.shard) * size_of(how_.type));
                 if (how_.in_place || bucket.resident) {
                     home.own_slot = static_cast<std::ptrdiff_t>(slots_.size());
                     slots_.push_back(how_.in_place ? Slot{as<E>(home.values), {}}
-                                                   : make_slot(bucket.padded));
+                                                   : make_slot(bucket.active));
                 }
             }
             homes_.push_back(std::move(home));
@@ -81,7 +81,7 @@ public:
             if (home.slot >= 0) free_slot(home);
     }
 
-    /// Where the model writes the unit's gradients; empty if the unit is frozen.
+    /// Where the model writes the unit's gradients, `gradient_size` elements.
     std::span<E> acquire(std::size_t unit) {
         const std::size_t b = layout_.bucket_of(unit);
         const Bucket& bucket = layout_.buckets()[b];
@@ -100,7 +100,7 @@ public:
             });
         }
         return slots_[static_cast<std::size_t>(home.slot)].wire.subspan(
-            layout_.offset_in_bucket(unit), layout_.size_of_unit(unit));
+            layout_.offset_in_bucket(unit), layout_.gradient_size_of_unit(unit));
     }
 
     /// Collective when the unit completes its bucket and it is time to reduce: sends (W-1)/W of it.
@@ -116,7 +116,7 @@ public:
         units_[unit] = Progress::ready;
         if (++home.units_ready < bucket.unit_count) return;
         const std::span<E> wire =
-            slots_[static_cast<std::size_t>(home.slot)].wire.first(bucket.padded);
+            slots_[static_cast<std::size_t>(home.slot)].wire.first(bucket.active);
         if (watching_) look_at(bucket, wire);
         if (how_.local_sum) {
             typed([&](auto tag) {
@@ -215,12 +215,12 @@ private:
     static std::span<T> as(std::span<std::byte> bytes) {
         return {reinterpret_cast<T*>(bytes.data()), bytes.size() / sizeof(T)};
     }
-    Slot make_slot(std::size_t padded) {
+    Slot make_slot(std::size_t active) {
         Slot slot;
-        slot.wire = staging_memory_.template take<E>(padded);
+        slot.wire = staging_memory_.template take<E>(active);
         if (how_.every)
             slot.result = staging_memory_.template take<std::byte>(
-                padded / static_cast<std::size_t>(comm_.size()) * size_of(how_.type));
+                active / static_cast<std::size_t>(comm_.size()) * size_of(how_.type));
         return slot;
     }
     /// The oldest reductions are waited for until one is free.

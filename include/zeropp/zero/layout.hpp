@@ -22,24 +22,31 @@ struct Segment {
     std::size_t tensor = 0;  ///< number among the trainable ones
 };
 
-/// Consecutive units that are gathered, reduced and updated together. Padded with zeros to
-/// equal shards, one for each rank of a shard group.
+/// Consecutive units that are gathered, reduced and updated together: first what is reduced and
+/// updated, then what is frozen, each padded with zeros to equal shards, one for each rank of a
+/// shard group.
 ///
-/// A unit that is frozen as a whole never shares one with a unit that is not, so that its elements
-/// take no gradient, state or bytes of reduction. A frozen parameter beside trainable ones of its
-/// unit takes them as they do, unused: a unit stays in one piece.
+/// A unit that is frozen as a whole never shares one with a unit that is not, and one that ends
+/// with frozen parameters is the last of its bucket. So all that is frozen takes no gradient, state
+/// or bytes of reduction, but for parameters that stand before trainable ones of their unit.
 struct Bucket {
     std::size_t first_unit = 0, unit_count = 0;
-    std::size_t used = 0;         ///< elements before the padding
-    std::size_t shard = 0;        ///< elements a rank, a multiple of Layout::shard_alignment
-    std::size_t padded = 0;       ///< shard * ranks
-    std::size_t full_offset = 0;  ///< elements of the buckets before it
+    std::size_t used = 0;          ///< elements before the padding
+    std::size_t active = 0;        ///< shard * ranks: those that are reduced and updated
+    std::size_t shard = 0;         ///< of them a rank's, a multiple of Layout::shard_alignment
+    std::size_t padded = 0;        ///< all, (shard + frozen_shard) * ranks
+    std::size_t frozen_shard = 0;  ///< a rank's of those behind the active ones
+    std::size_t full_offset = 0;   ///< elements of the buckets before it
     bool resident = false;
     bool trainable = false;     ///< holds a trainable parameter
     bool forward_only = false;  ///< holds units alone that backward does not use
     std::vector<Segment> segments;
 
     std::size_t first_of_shard(int rank) const { return shard * static_cast<std::size_t>(rank); }
+    /// Of what is behind the active elements.
+    std::size_t first_of_frozen_shard(int rank) const {
+        return active + frozen_shard * static_cast<std::size_t>(rank);
+    }
 };
 
 /// The order of all elements. It depends on the units, the topology and the bucket size, and on
@@ -64,12 +71,17 @@ public:
         for (std::size_t u = 0; u < units.size(); ++u) place(units[u], u, bucket_elements);
         require_names_differ(units);
         for (Bucket& bucket : buckets_) {
-            const std::size_t step = topology.shard * shard_alignment;
-            bucket.padded = (bucket.used + step - 1) / step * step;
-            bucket.shard = bucket.padded / topology.shard;
+            const auto shard_of = [&](std::size_t elements) {
+                const std::size_t step = topology.shard * shard_alignment;
+                return (elements + step - 1) / step * shard_alignment;
+            };
+            bucket.shard = shard_of(bucket.active);
+            bucket.active = bucket.shard * topology.shard;
+            bucket.frozen_shard = shard_of(bucket.used - std::min(bucket.used, bucket.active));
+            bucket.padded = bucket.active + bucket.frozen_shard * topology.shard;
             bucket.full_offset = full_size_;
             full_size_ += bucket.padded;
-            shard_size_ += bucket.shard;
+            shard_size_ += bucket.shard + bucket.frozen_shard;
         }
     }
 
@@ -80,13 +92,14 @@ public:
     /// Elements from the bucket's begin to the unit's.
     std::size_t offset_in_bucket(std::size_t unit) const { return places_.at(unit).offset; }
     std::size_t size_of_unit(std::size_t unit) const { return places_.at(unit).size; }
+    std::size_t gradient_size_of_unit(std::size_t unit) const { return places_.at(unit).gradient; }
     /// Elements of all buckets with padding; of one rank's shards of all buckets.
     std::size_t full_size() const noexcept { return full_size_; }
     std::size_t shard_size() const noexcept { return shard_size_; }
 
 private:
     struct Place {
-        std::size_t bucket, offset, size;
+        std::size_t bucket, offset, size, gradient;
     };
 
     static void require_names_differ(const std::vector<Unit>& units) {
@@ -106,6 +119,7 @@ private:
                 "' is forward only and has a parameter to train, expected all of it frozen");
         const bool joins = !buckets_.empty() && buckets_.back().resident == unit.resident &&
                            buckets_.back().trainable == trainable &&
+                           (!trainable || buckets_.back().active == buckets_.back().used) &&
                            buckets_.back().used + size <= bucket_elements;
         if (!joins) {
             buckets_.emplace_back();
@@ -116,7 +130,9 @@ private:
         }
         Bucket& bucket = buckets_.back();
         bucket.forward_only = bucket.forward_only && unit.forward_only;
-        places_.push_back({buckets_.size() - 1, bucket.used, size});
+        const std::size_t gradient = gradient_size(unit);
+        places_.push_back({buckets_.size() - 1, bucket.used, size, gradient});
+        if (trainable) bucket.active = bucket.used + gradient;
         for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
             const Parameter& parameter = unit.parameters[i];
             require(parameter.size() != 0, Errc::shape, "Layout: parameter '", parameter.name,
@@ -174,8 +190,8 @@ void for_each_trainable_segment(const Bucket& bucket, std::size_t first, std::si
     }
 }
 
-/// Calls visit(first, count) for the elements of the bucket that are no trainable parameter's:
-/// gaps, padding and frozen parameters.
+/// Calls visit(first, count) for the active elements of the bucket that are no trainable
+/// parameter's: gaps, padding and frozen parameters.
 template <class Visit>
 void for_each_gap(const Bucket& bucket, Visit visit) {
     std::size_t at = 0;
@@ -184,7 +200,7 @@ void for_each_gap(const Bucket& bucket, Visit visit) {
         if (segment.first > at) visit(at, segment.first - at);
         at = segment.first + segment.size;
     }
-    if (bucket.padded > at) visit(at, bucket.padded - at);
+    if (bucket.active > at) visit(at, bucket.active - at);
 }
 
 }  // namespace zeropp

@@ -22,7 +22,7 @@ inline std::string layout_table(const Layout& layout, const std::vector<Unit>& u
             names += " .. " + units[bucket.first_unit + bucket.unit_count - 1].name;
         std::snprintf(line, sizeof line,
                       "  bucket %3zu: %11zu elements in %3zu tensors, shards of %11zu%s%s: %s\n", b,
-                      bucket.used, bucket.segments.size(), bucket.shard,
+                      bucket.used, bucket.segments.size(), bucket.shard + bucket.frozen_shard,
                       bucket.resident ? ", resident" : "", bucket.trainable ? "" : ", frozen",
                       names.c_str());
         text += line;

@@ -30,8 +30,8 @@ public:
           uses_(layout.units()) {
         for (const Bucket& bucket : layout_.buckets()) {
             Home home;
-            home.stored =
-                memory_.template take<E>(S::shards_parameters ? bucket.shard : bucket.padded);
+            home.stored = memory_.template take<E>(
+                S::shards_parameters ? bucket.shard + bucket.frozen_shard : bucket.padded);
             if constexpr (S::shards_parameters) {
                 if (bucket.resident)
                     home.own_buffer = gathered_memory_.template take<E>(bucket.padded);
@@ -48,26 +48,31 @@ public:
     /// The elements of the bucket that this rank updates, when no peer reads them any more.
     std::span<E> owned(std::size_t bucket) {
         const Bucket& b = layout_.buckets()[bucket];
-        homes_[bucket].pending.wait();
+        homes_[bucket].wait();
         const std::span<E> stored = homes_[bucket].stored;
         if constexpr (S::shards_optimizer && !S::shards_parameters)
-            return stored.subspan(b.shard * static_cast<std::size_t>(comm_.rank()), b.shard);
+            return stored.subspan(b.first_of_shard(comm_.rank()), b.shard);
         else
-            return stored;
+            return stored.first(S::shards_parameters ? b.shard : b.active);
     }
-    /// Everything of the bucket that this rank stores; its first element within the bucket.
-    std::pair<std::span<E>, std::size_t> stored(std::size_t bucket) {
-        const std::size_t first = S::shards_parameters ? layout_.buckets()[bucket].shard *
-                                                             static_cast<std::size_t>(comm_.rank())
-                                                       : 0;
-        return {homes_[bucket].stored, first};
+    /// Everything of the bucket that this rank stores, in two pieces, of which one may be empty:
+    /// elements, and where in the bucket they begin.
+    std::array<std::pair<std::span<E>, std::size_t>, 2> stored(std::size_t bucket) {
+        const Bucket& b = layout_.buckets()[bucket];
+        const std::span<E> all = homes_[bucket].stored;
+        if constexpr (S::shards_parameters)
+            return {{{all.first(b.shard), b.first_of_shard(comm_.rank())},
+                     {all.subspan(b.shard), b.first_of_frozen_shard(comm_.rank())}}};
+        else
+            return {{{all, 0}, {{}, 0}}};
     }
 
-    /// Collective in stages 1 and 2, after the update of the bucket: sends (W-1) shards.
+    /// Collective in stages 1 and 2, after the update of the bucket: sends (W-1) of its shards.
     void publish(std::size_t bucket) {
         if constexpr (S::shards_optimizer && !S::shards_parameters)
-            homes_[bucket].pending = comm_.all_gather(std::as_bytes(owned(bucket)),
-                                                      std::as_writable_bytes(homes_[bucket].whole));
+            homes_[bucket].pending = comm_.all_gather(
+                std::as_bytes(owned(bucket)), std::as_writable_bytes(homes_[bucket].whole.first(
+                                                  layout_.buckets()[bucket].active)));
     }
 
     /// Drops what a pass that was not finished has left.
@@ -96,7 +101,7 @@ public:
         }
     }
 
-    /// Collective in stage 3, where the bucket is not here: sends (W-1) shards.
+    /// Collective in stage 3, where the bucket is not here: sends (W-1) shards, frozen ones too.
     std::span<const E> use(std::size_t unit) {
         const std::size_t bucket = layout_.bucket_of(unit);
         Home& home = homes_[bucket];
@@ -111,10 +116,10 @@ public:
                 home.used[unit - layout_.buckets()[bucket].first_unit] = true;
                 ++home.units_used;
             }
-            home.pending.wait();
+            home.wait();
             prefetch();
         } else {
-            home.pending.wait();
+            home.wait();
         }
         return home.whole.subspan(layout_.offset_in_bucket(unit), layout_.size_of_unit(unit));
     }
@@ -135,7 +140,7 @@ public:
 
     /// Waits for everything that was started.
     void settle() {
-        for (Home& home : homes_) home.pending.wait();
+        for (Home& home : homes_) home.wait();
     }
     std::size_t bytes_used() const { return memory_.used() + gathered_memory_.used(); }
     std::size_t bytes_reserved() const { return memory_.capacity() + gathered_memory_.capacity(); }
@@ -145,10 +150,15 @@ private:
         std::span<E> stored;      ///< all elements, or this rank's shard
         std::span<E> whole;       ///< readable elements; empty while dropped
         std::span<E> own_buffer;  ///< of a resident bucket at stage 3
-        Pending pending{};
+        Pending pending{}, pending_frozen{};
         int in_use = 0;
         std::size_t units_used = 0;
         std::vector<bool> used;
+
+        void wait() {
+            pending.wait();
+            pending_frozen.wait();
+        }
     };
     struct Slot {
         std::span<E> buffer;
@@ -200,13 +210,20 @@ private:
             to = free->buffer.first(layout_.buckets()[bucket].padded);
         }
         home.whole = to;
-        home.pending = comm_.all_gather(std::as_bytes(home.stored), std::as_writable_bytes(to));
+        const Bucket& of = layout_.buckets()[bucket];
+        const std::span<const E> stored = home.stored;
+        if (of.shard != 0)
+            home.pending = comm_.all_gather(std::as_bytes(stored.first(of.shard)),
+                                            std::as_writable_bytes(to.first(of.active)));
+        if (of.frozen_shard != 0)
+            home.pending_frozen = comm_.all_gather(std::as_bytes(stored.subspan(of.shard)),
+                                                   std::as_writable_bytes(to.subspan(of.active)));
         return true;
     }
     void drop(std::size_t bucket) {
         Home& home = homes_[bucket];
         if (home.whole.empty()) return;
-        home.pending.wait();
+        home.wait();
         home.whole = {};
         home.in_use = 0;
         forget_uses(bucket);

@@ -100,7 +100,7 @@ struct StatePlan {
     MasterRow master;                    ///< of all elements that this rank updates
     std::vector<MemoryPlan::Row> slots;  ///< in the optimizer's order
     std::size_t largest_bucket = 0;      ///< elements, padded, of the buckets that rotate
-    std::size_t largest_reduced = 0;     ///< elements, padded, of the trainable buckets
+    std::size_t largest_reduced = 0;     ///< active elements of the trainable buckets
     std::size_t doubles = 0;             ///< that a rank can tell the others at once
 
     StatePlan(const Layout& layout, StageFlags stage, const GradientPlan& plan,
@@ -111,20 +111,21 @@ struct StatePlan {
         const std::size_t element = size_of(plan.element), gradient = size_of(plan.type);
         const auto rounded = [](std::size_t bytes) { return Arena<Host>::rounded(bytes); };
         for (const Bucket& bucket : layout.buckets()) {
-            const std::size_t owned = stage.shards_optimizer ? bucket.shard : bucket.padded;
-            parameters +=
-                rounded((stage.shards_parameters ? bucket.shard : bucket.padded) * element);
+            const std::size_t owned = stage.shards_optimizer ? bucket.shard : bucket.active;
+            parameters += rounded(
+                (stage.shards_parameters ? bucket.shard + bucket.frozen_shard : bucket.padded) *
+                element);
             if (!bucket.resident) largest_bucket = std::max(largest_bucket, bucket.padded);
             if (stage.shards_parameters && bucket.resident)
                 gathered += rounded(bucket.padded * element);
             if (!bucket.trainable) continue;
-            largest_reduced = std::max(largest_reduced, bucket.padded);
-            gradients += rounded((plan.full ? bucket.padded : bucket.shard) * gradient);
+            largest_reduced = std::max(largest_reduced, bucket.active);
+            gradients += rounded((plan.full ? bucket.active : bucket.shard) * gradient);
             master.bytes += rounded(owned * master_row(plan.element).bytes);
             for (std::size_t s = 0; s < slots.size(); ++s)
                 slots[s].bytes += rounded(slot_bytes(optimizer.slots[s].format, owned));
             if (!plan.in_place && bucket.resident)
-                staging += staging_bytes(bucket.padded, bucket.shard, plan);
+                staging += staging_bytes(bucket.active, bucket.shard, plan);
         }
         if (stage.shards_parameters) gathered += rotating * rounded(largest_bucket * element);
         if (!plan.in_place && largest_rotating(layout) != 0)
@@ -140,15 +141,15 @@ struct StatePlan {
     static std::size_t step_doubles(const Layout& layout) { return layout.buckets().size() + 2; }
 
     /// The wire buffer and, where reductions add to an earlier micro-step's, their result.
-    static std::size_t staging_bytes(std::size_t padded, std::size_t shard,
+    static std::size_t staging_bytes(std::size_t active, std::size_t shard,
                                      const GradientPlan& plan) {
-        return Arena<Host>::rounded(padded * size_of(plan.element)) +
+        return Arena<Host>::rounded(active * size_of(plan.element)) +
                (plan.every ? Arena<Host>::rounded(shard * size_of(plan.type)) : 0);
     }
     static std::size_t largest_rotating(const Layout& layout) {
         std::size_t most = 0;
         for (const Bucket& bucket : layout.buckets())
-            if (bucket.trainable && !bucket.resident) most = std::max(most, bucket.padded);
+            if (bucket.trainable && !bucket.resident) most = std::max(most, bucket.active);
         return most;
     }
 

@@ -30,9 +30,8 @@ struct StepBytes {
     std::uint64_t total() const noexcept { return gradients + parameters + told; }
 };
 
-/// `how` and `optimizer` as the trainer has them. What is frozen as a whole is neither reduced nor
-/// published; stage 3 gathers all: what is resident or forward only once a micro-step, the rest
-/// twice.
+/// `how` and `optimizer` as the trainer has them. What is frozen is neither reduced nor published;
+/// stage 3 gathers all: what is resident or forward only once a micro-step, the rest twice.
 inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const GradientPlan& how,
                             const OptimizerPlan& optimizer) {
     const std::uint64_t peers = layout.topology().shard - 1;
@@ -40,9 +39,10 @@ inline StepBytes step_bytes(const Layout& layout, StageFlags stage, const Gradie
     const std::uint64_t element = size_of(how.element);
     StepBytes bytes;
     for (const Bucket& bucket : layout.buckets()) {
-        const std::uint64_t sent = peers * bucket.shard;
+        const std::uint64_t sent = peers * bucket.shard,
+                            gathered = sent + peers * bucket.frozen_shard;
         const std::uint64_t gathers = bucket.resident || bucket.forward_only ? 1 : 2;
-        if (stage.shards_parameters) bytes.parameters += gathers * micro_steps * sent * element;
+        if (stage.shards_parameters) bytes.parameters += gathers * micro_steps * gathered * element;
         if (!bucket.trainable) continue;
         bytes.gradients += (how.every ? micro_steps : 1) * sent * element;
         if (!stage.shards_optimizer) bytes.gradients += sent * size_of(how.type);

@@ -38,7 +38,7 @@ public:
         for (const Bucket& bucket : layout.buckets()) {
             Home home;
             if (bucket.trainable) {
-                home.owned = sharded ? bucket.shard : bucket.padded;
+                home.owned = sharded ? bucket.shard : bucket.active;
                 if (keeps_master) home.master = master_memory_.template take<Part>(home.owned);
                 for (std::size_t s = 0; s < slots_.size(); ++s)
                     home.slots.push_back(

@@ -74,9 +74,6 @@ private:
             other(i);
         }
     };
-    template <class First, class Second>
-    Both(First, Second) -> Both<First, Second>;  // clang 14 does not deduce it of an aggregate
-
     /// Calls visit(values, first) for blocks of the piece, the elements `first` on of it.
     template <Element G, class Visit>
     void in_blocks(const OwnedPiece<E, G>& piece, std::span<const SlotView> slots, float scale,
@@ -92,10 +89,10 @@ private:
                 for_each_element(Host{}, count, scaled);
             } else {
                 values.parameters = parameters;
+                const JoinElement<E> joined{piece.parameters + first, piece.masters + first,
+                                            parameters};
                 for_each_element(Host{}, count,
-                                 Both{JoinElement<E>{piece.parameters + first,
-                                                     piece.masters + first, parameters},
-                                      scaled});
+                                 Both<JoinElement<E>, ScaleElement<G>>{joined, scaled});
             }
             values.gradients = gradients;
             for (std::size_t s = 0; s < slots.size(); ++s)
