@@ -37,7 +37,7 @@ struct Options {
     std::optional<std::string> optimizer, optimizer_states, reduce, deepspeed, svg, device_memory;
     std::optional<double> momentum, dropout;
     std::vector<std::string> freeze;  ///< patterns of parameters' names
-    bool json = false;
+    bool json = false, lenient = false;
 };
 
 CLI::Validator a_byte_size() {
@@ -78,7 +78,7 @@ void add_options(CLI::App& app, Options& options) {
                    "'encoder.*'; may be given several times")
         ->check(a_text())
         ->allow_extra_args(false);
-    app.add_option("--device-memory", options.device_memory,
+    app.add_option("--device-memory,--devices-memory", options.device_memory,
                    "of a rank, such as 16GiB: what micro-batch fits")
         ->check(a_byte_size());
     app.add_option("--optimizer", options.optimizer,
@@ -89,9 +89,13 @@ void add_options(CLI::App& app, Options& options) {
         ->check(one_of({"fp32", "bf16", "8bit"}));
     app.add_option("--comm", options.communicator, "thread or mpi")
         ->check(one_of({"thread", "mpi"}));
-    app.add_option("--deepspeed", options.deepspeed,
-                   "a ds_config.json: batch, accumulation, bucket size, optimizer")
-        ->check(a_path());
+    auto* const file =
+        app.add_option("--deepspeed", options.deepspeed,
+                       "a ds_config.json: batch, accumulation, bucket size, optimizer")
+            ->check(a_path());
+    app.add_flag("--lenient", options.lenient,
+                 "warn of what the file asks for in vain, instead of refusing it")
+        ->needs(file);
     app.add_option("--svg", options.svg, "writes a picture")->check(a_path());
     app.add_flag("--json", options.json, "one object on standard output");
 }
@@ -114,7 +118,9 @@ std::string model_name(const std::string& model) {
 zp::Config settings(const Options& options) {
     zp::Config config;
     if (options.deepspeed) config = zp::read_config(*options.deepspeed);
-    zp::require_supported(config);
+    if (!options.lenient) zp::require_supported(config);
+    for (const std::string& sentence : zp::unsupported_sentences(config))
+        std::cerr << "zeropp: warning: " << sentence << '\n';
     const auto merge = [](auto& setting, const auto& flag, const char* name) {
         if (flag) zp::merge(setting, *flag, name);
     };
@@ -126,9 +132,7 @@ zp::Config settings(const Options& options) {
     merge(config.zeropp.optimizer_states, options.optimizer_states, "--optimizer-states");
     merge(config.zeropp.reduce, options.reduce, "--reduce");
     require_optimizer_uses(config, options.momentum, options.optimizer_states);
-    if (!config.elasticity.enabled.value_or(false) && !config.train_batch_size.given() &&
-        !config.train_micro_batch_size_per_gpu.given())
-        config.train_micro_batch_size_per_gpu = {8, "zeropp-plan"};
+    zp::fill_batch_size(config, 8, "zeropp-plan");
     return config;
 }
 

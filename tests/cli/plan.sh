@@ -43,6 +43,14 @@ refuses 1 "zeropp: ds.json: gradient_accumulation_steps is 4, expected --accumul
 refuses 1 "zeropp: ds.json: train_batch_size is 48, expected a multiple of 4 (ds.json: gradient_accumulation_steps) * 5 ranks; the nearest are 40 and 60" \
     "$plan" --model t5-small --world 5 --deepspeed ds.json
 
+# ---- a file that asks for what there is not
+echo '{"train_batch_size": 8, "zero_optimization": {"offload_param": {"device": "cpu"}}}' >offload.json
+refuses 1 'zeropp: offload.json: zero_optimization.offload_param.device is "cpu", which is not supported, expected "none"; state stays on the device; use a higher stage, more ranks or --optimizer-states' \
+    "$plan" --model t5-small --world 2 --deepspeed offload.json
+works "$plan" --model t5-small --world 2 --deepspeed offload.json --lenient --devices-memory 16GiB
+has err.txt '^zeropp: warning: offload\.json: zero_optimization\.offload_param\.device is "cpu"'
+has out.txt '^micro-batch within 16\.0 GiB'
+
 # ---- MPI's workspace is counted
 works "$plan" --model t5-small --world 2 --comm mpi
 has out.txt '^communication +125\.5 '
@@ -105,7 +113,7 @@ refuses_both "zeropp: command line: --momentum is 0.9, expected it with --optimi
 refuses_both "zeropp: command line: --optimizer-states is 8bit, expected an optimizer that keeps moments" \
     --optimizer SGD --optimizer-states 8bit
 echo '{"train_batch_size": 16, "optimizer": {"type": "Lamb", "params": {"max_coeff": 0.01, "min_coeff": 0.5}}}' >lamb.json
-refuses_both "zeropp: Lamb: max_coeff is 0.01, expected at least min_coeff, which is 0.5" --deepspeed lamb.json
+refuses_both "zeropp: lamb.json: optimizer.params.max_coeff is 0.01, expected at least min_coeff, which is 0.5" --deepspeed lamb.json
 echo '{"train_batch_size": 16, "optimizer": {"type": "Adafactor"}, "scheduler": {"type": "WarmupLR"}}' >rates.json
 refuses_both "zeropp: rates.json: scheduler.type is WarmupLR, expected none: Adafactor without lr makes its own rates; give optimizer.params.lr" --deepspeed rates.json
 absent out

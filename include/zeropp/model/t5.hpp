@@ -75,11 +75,11 @@ public:
     std::vector<Unit> units() const { return layout_.units(); }
     void fill(std::size_t unit, std::size_t parameter, std::size_t first,
               std::span<float> out) const {
-        if (const auto* stored = std::get_if<T5StoredWeights>(&weights_))
-            stored->fill(unit, parameter, first, out);
-        else
-            std::get<T5RandomWeights>(weights_).fill(layout_.units()[unit].parameters[parameter],
-                                                     first, out);
+        std::visit(
+            [&](const auto& weights) {
+                weights.fill(layout_.units()[unit].parameters[parameter], first, out);
+            },
+            weights_);
     }
 
     /// Forward and backward with dropout; gradients through the observer.

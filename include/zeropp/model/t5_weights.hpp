@@ -74,8 +74,7 @@ public:
                         ": tensor '", copy, "' differs from 'shared.weight', expected its copy");
         const T5Layout layout{config};
         std::vector<std::string_view> used;
-        for (const Unit& unit : layout.units()) {
-            tensors_.emplace_back();
+        for (const Unit& unit : layout.units())
             for (const Parameter& parameter : unit.parameters) {
                 const StoredTensor& tensor = at(parameter.name);
                 require(tensor.shape == parameter.shape, Errc::shape, stored_.name(), ": tensor '",
@@ -84,10 +83,8 @@ public:
                 require(tensor.dtype == "F32" || tensor.dtype == "BF16" || tensor.dtype == "F16",
                         Errc::io, stored_.name(), ": tensor '", tensor.name, "' is of type ",
                         tensor.dtype, ", expected F32, BF16 or F16");
-                tensors_.back().push_back(&tensor);
                 used.push_back(tensor.name);
             }
-        }
         std::ranges::sort(used);
         for (const StoredTensor* const tensor : stored_.tensors())
             require(std::ranges::binary_search(used, tensor->name) || is_copy(tensor->name),
@@ -97,9 +94,8 @@ public:
                     " layers, as config.json says");
     }
 
-    void fill(std::size_t unit, std::size_t parameter, std::size_t first,
-              std::span<float> out) const {
-        tensors_[unit][parameter]->read(first, out);
+    void fill(const Parameter& parameter, std::size_t first, std::span<float> out) const {
+        at(parameter.name).read(first, out);
     }
 
 private:
@@ -143,7 +139,6 @@ private:
     }
 
     StoredWeights stored_;
-    std::vector<std::vector<const StoredTensor*>> tensors_;
 };
 
 }  // namespace zeropp

@@ -32,7 +32,6 @@ struct ConfigKey {
         any
     };
 
-
     std::string_view path;  ///< "zero_optimization.stage"; "x.*": any key of block x
     Kind kind = Kind::any;
     std::string_view standard;  ///< DeepSpeed's default as JSON; empty: none
