@@ -89,13 +89,11 @@ void add_options(CLI::App& app, Options& options) {
         ->check(one_of({"fp32", "bf16", "8bit"}));
     app.add_option("--comm", options.communicator, "thread or mpi")
         ->check(one_of({"thread", "mpi"}));
-    auto* const file =
-        app.add_option("--deepspeed", options.deepspeed,
-                       "a ds_config.json: batch, accumulation, bucket size, optimizer")
-            ->check(a_path());
+    app.add_option("--deepspeed", options.deepspeed,
+                   "a ds_config.json: batch, accumulation, bucket size, optimizer")
+        ->check(a_path());
     app.add_flag("--lenient", options.lenient,
-                 "warn of what the file asks for in vain, instead of refusing it")
-        ->needs(file);
+                 "warn of what the file asks for in vain, instead of refusing it");
     app.add_option("--svg", options.svg, "writes a picture")->check(a_path());
     app.add_flag("--json", options.json, "one object on standard output");
 }
@@ -118,6 +116,8 @@ std::string model_name(const std::string& model) {
 zp::Config settings(const Options& options) {
     zp::Config config;
     if (options.deepspeed) config = zp::read_config(*options.deepspeed);
+    if (options.lenient && !options.deepspeed)
+        refuse_unused("--lenient", "", "it with --deepspeed alone");
     if (!options.lenient) zp::require_supported(config);
     for (const std::string& sentence : zp::unsupported_sentences(config))
         std::cerr << "zeropp: warning: " << sentence << '\n';
@@ -143,7 +143,7 @@ zp::PlanReport plan(const Options& options) {
     const zp::Config config = settings(options);
     const int ranks = static_cast<int>(options.world);
     const zp::BatchSizes sizes = zp::batch_sizes(config, ranks);
-    zp::detail::require_policies(config, ranks);
+    zp::require_policies(config, ranks);
 
     zp::PlanReport report;
     report.model = model_name(options.model);

@@ -35,7 +35,7 @@ void require_used(const zp::Config& config, const TrainOptions& options) {
         refuse_unused("--lenient", "", "it with --deepspeed alone");
     const bool scheduled = options.schedule.value_or("constant") != "constant" ||
                            options.warmup_steps.value_or(0) != 0;
-    if (scheduled && zp::detail::makes_its_rates(config))
+    if (scheduled && zp::makes_its_rates(config))
         refuse_unused(options.schedule ? "--schedule" : "--warmup-steps", "",
                       "none: Adafactor without --lr makes its own rates");
 }
@@ -183,6 +183,7 @@ TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
             std::fprintf(stderr, "zeropp: warning: %s\n", sentence.c_str());
     run.observe = observed(run.config);
     run.precision = decide_precision(run.config, options);
+    zp::require_consistent(run.config);
     run.sizes = zp::batch_sizes(run.config, ranks);
     require_writable_folder(options.output, "--output");
     if (options.log_jsonl)
@@ -215,7 +216,7 @@ TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
     run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
     run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
     decide_schedule(run.config, run.steps, options.warmup_steps);
-    zp::detail::require_policies(run.config, ranks, run.schedule());
+    zp::require_policies(run.config, ranks, run.schedule());
     return run;
 }
 

@@ -239,7 +239,12 @@ private:
         fields.add("instruction set", std::string{name_of(instruction_set())});
         const std::vector<Unit> units = model.units();
         const auto& groups = options.get<ParameterGroups>();
-        for (const Unit& unit : units)
+        for (const Unit& unit : units) {
+            fields.add("unit " + unit.name,
+                       std::to_string(unit.parameters.size()) + " parameters, " +
+                           std::to_string(gradient_size(unit)) + " elements of gradient" +
+                           (unit.resident ? ", resident" : "") +
+                           (unit.forward_only ? ", forward only" : ""));
             for (const Parameter& parameter : unit.parameters) {
                 std::string shape = parameter.trainable ? "trainable" : "frozen";
                 shape += ", group " + std::to_string(groups.group_of(parameter.name)) + ",";
@@ -247,6 +252,7 @@ private:
                     shape += " " + std::to_string(extent);
                 fields.add("parameter " + parameter.name, shape);
             }
+        }
         if constexpr (DescribesItself<M>) model.describe(fields);
         if constexpr (!BorrowingModel<M>)  // whose rank 0 gives all ranks its values
             for (std::size_t u = 0; u < units.size(); ++u)

@@ -97,6 +97,13 @@ resolves zero_stage 0 '{"tensorboard": {}, "amp": null, "zero_optimization": {"s
 has out.txt '^amp = null +harmless +as if it were left out$'
 has out.txt '^tensorboard = \{\} +harmless +as if it were left out$'
 has out.txt '^zero_optimization\.stage = null +harmless +as if it were left out$'
+resolves optimizer AdamW '{"optimizer": {}, "scheduler": {}, "gradient_accumulation_steps": null}'
+resolves optimizer AdamW '{"optimizer": {"type": "AdamW", "params": {"torch_adam": true, "weight_decay": "auto", "betas": "auto"}},
+  "scheduler": {"type": "OneCycle", "params": {"cycle_min_lr": 0.001, "cycle_max_lr": 0.01}}}'
+has out.txt '^optimizer\.params\.weight_decay = auto -> 0\.01 \(--weight-decay\) '
+has out.txt '^optimizer\.params\.betas = auto -> \[0\.9,0\.99\] \(the default\) '
+resolves optimizer Adafactor '{"optimizer": {"type": "Adafactor", "params": {"lr": "auto"}}, "scheduler": {"type": "WarmupLR"}}'
+resolves precision bf16 '{"bf16": {"enabled": true}, "fp16": {"enabled": false, "initial_scale_power": -3}}'
 name=$(printf 'odd-\377.json')
 config '{"train_batch_size": 8}' && cp ds.json "$name"
 works "$info" config "$name" --json

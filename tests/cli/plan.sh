@@ -51,6 +51,9 @@ works "$plan" --model t5-small --world 2 --deepspeed offload.json --lenient --de
 has err.txt '^zeropp: warning: offload\.json: zero_optimization\.offload_param\.device is "cpu"'
 has out.txt '^micro-batch within 16\.0 GiB'
 
+refuses 1 "zeropp: command line: --lenient is given, expected it with --deepspeed alone" \
+    "$plan" --model t5-small --world 2 --lenient
+
 # ---- MPI's workspace is counted
 works "$plan" --model t5-small --world 2 --comm mpi
 has out.txt '^communication +125\.5 '

@@ -97,6 +97,18 @@ echo '{"optimizer": {"type": "AdamW", "params": {"lr": 1e-2}}}' >short.json
 works "$t5" train --model tiny --train train.jsonl --output file --deepspeed short.json --steps 1
 has out.txt '; fp32 as short.json without a bf16 or fp16 block says$'
 
+# What a file and flags come to is looked at together.
+echo '{"scheduler": {"type": "WarmupLR"}, "zero_optimization": {"stage": 1}}' >warm.json
+refuses 1 "zeropp: warm.json: scheduler.type is WarmupLR, expected none: Adafactor without lr makes its own rates; give optimizer.params.lr" \
+    "$t5" train --model tiny --train train.jsonl --output refused --deepspeed warm.json --optimizer Adafactor --quiet
+echo '{"data_types": {"param_dtype": "fp32"}}' >typed.json
+refuses 1 'zeropp: typed.json: data_types.param_dtype is "fp32", expected "bf16", as bf16.enabled and fp16.enabled say' \
+    "$t5" train --model tiny --train train.jsonl --output refused --deepspeed typed.json --dtype bf16 --quiet
+echo '{"optimizer": {"type": "SGD", "params": {"nesterov": true}}}' >nesterov.json
+works "$t5" train --model tiny --train train.jsonl --output nesterov --deepspeed nesterov.json --momentum 0.9 --steps 1 --quiet
+echo '{"optimizer": {"type": "Adafactor", "params": {"lr": "auto"}}, "scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 2}}}' >factor.json
+works "$t5" train --model tiny --train train.jsonl --output factor --deepspeed factor.json --lr 1e-3 --steps 1 --quiet
+
 # Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
 works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16
 has out.txt '; bf16 as --dtype bf16 says$'

@@ -105,6 +105,20 @@ TEST_CASE("a unit whose gradient is empty gets none, and the others get theirs")
     CHECK(result.gradients[1].empty());
     CHECK(result.gradients[0] == expected.gradients[0]);
     CHECK(result.gradients[2] == expected.gradients[2]);
+
+    // The last layer's second matrix is frozen, and the unit's gradient ends before it.
+    Weights<float> shorter = all;
+    shorter.gradients[2].resize(32 + 2 * 32 * 32);
+    const Run partly = run<float, zp::ReferenceProducts>(shorter, graph);
+    CHECK(partly.gradients[1] == expected.gradients[1]);
+    CHECK(std::equal(partly.gradients[2].begin(), partly.gradients[2].end(),
+                     expected.gradients[2].begin()));
+    // A matrix that is frozen in part has no gradient of one part alone.
+    shorter.gradients[2].resize(32 + 3 * 32 * 32);
+    CHECK_THROWS_WITH(
+        (run<float, zp::ReferenceProducts>(shorter, graph)),
+        "zeropp: Tape: of elements 2080 to 4128 of unit 2 the last ones are frozen, expected "
+        "Unit::joint_gradients to count them in");
 }
 
 TEST_CASE("backward stops at a constant, and what reads it is as it would be") {

@@ -183,6 +183,34 @@ TEST_CASE("a skipped step names the first rank whose loss was not finite, if the
     CHECK(trainer.step(std::numeric_limits<float>::infinity()).non_finite == "b");
 }
 
+TEST_CASE("a unit that is said to be forward only is not used in backward") {
+    struct Misplaced {
+        using Element = float;
+        using Device = Host;
+        Host device() const { return {}; }
+        std::vector<Unit> units() const {
+            return {{"f", {{"f.w", {8}, false}}, false, true}, {"t", {{"t.w", {8}}}}};
+        }
+        void fill(std::size_t, std::size_t, std::size_t, std::span<float> out) const {
+            std::fill(out.begin(), out.end(), 1.0f);
+        }
+        Loss run(int, UnitObserver<float>& observer, float) {
+            observer.use(1);
+            std::ranges::fill(observer.gradient(1), 1.0f);
+            observer.ready(1);
+            observer.release(1);
+            observer.use(0);
+            return {.sum = 1, .tokens = 1};
+        }
+    };
+    SelfComm comm;
+    Misplaced model;
+    Trainer trainer{model, comm};
+    CHECK_THROWS_WITH(trainer.step(0),
+                      "zeropp: Trainer: unit 'f' is used in backward, expected it in forward "
+                      "alone, as Unit::forward_only says");
+}
+
 TEST_CASE("so many skipped steps in a row end the run") {
     CHECK_THROWS_WITH(
         run_ranks(

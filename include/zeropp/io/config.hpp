@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <zeropp/io/config_value.hpp>
+#include <zeropp/io/config_entry.hpp>
 #include <zeropp/io/settings.hpp>
 
 namespace zeropp {

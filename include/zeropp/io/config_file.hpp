@@ -2,7 +2,6 @@
 /// \file From a DeepSpeed JSON file to `Config`: every key is checked, nothing is assumed.
 #pragma once
 
-#include <cmath>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -26,68 +25,6 @@ inline void use_short_name(Setting<std::string>& dtype) {
         if (!word_in(names, *dtype.value).empty())
             dtype.value = std::string{names.substr(0, names.find('|'))};
 }
-
-/// Adafactor by relative steps.
-inline bool makes_its_rates(const Config& config) {
-    const auto& given = config.optimizer;
-    return given.type.value_or("") == "Adafactor" &&
-           given.relative_step.value_or(!given.lr.given());
-}
-
-inline void require_consistent(const Config& config) {
-    const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
-        require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
-                " are true, expected one of them");
-    };
-    both(config.bf16, config.fp16.enabled);
-    if (config.param_dtype.given() && !config.bf16.automatic && !config.fp16.enabled.automatic) {
-        const std::string model = config.bf16.value_or(false)           ? "bf16"
-                                  : config.fp16.enabled.value_or(false) ? "fp16"
-                                                                        : "fp32";
-        require(*config.param_dtype.value == model, Errc::config, config.param_dtype.origin,
-                " is \"", *config.param_dtype.value, "\", expected \"", model,
-                "\", as bf16.enabled and fp16.enabled say");
-    }
-    const auto& fp16 = config.fp16;
-    const double first_scale = std::ldexp(1.0, int(fp16.initial_scale_power.value_or(16)));
-    require(fp16.loss_scale.value_or(0) != 0 || fp16.min_loss_scale.value_or(1) <= first_scale ||
-                !fp16.min_loss_scale.given(),
-            Errc::config, fp16.min_loss_scale.origin, " is ", fp16.min_loss_scale.value_or(1),
-            ", expected at most ", first_scale, ", the first scale, 2^initial_scale_power");
-    const auto& optimizer = config.optimizer;
-    const double least_trust = optimizer.min_coeff.value_or(0.01),
-                 most_trust = optimizer.max_coeff.value_or(10);
-    require(
-        least_trust <= most_trust, Errc::config,
-        (optimizer.max_coeff.given() ? optimizer.max_coeff : optimizer.min_coeff).origin, " is ",
-        optimizer.max_coeff.given() ? most_trust : least_trust, ", expected at ",
-        optimizer.max_coeff.given() ? "least min_coeff, which is " : "most max_coeff, which is ",
-        optimizer.max_coeff.given() ? least_trust : most_trust);
-    require(!optimizer.nesterov.value_or(false) ||
-                (optimizer.momentum.value_or(0) > 0 && optimizer.dampening.value_or(0) == 0),
-            Errc::config, optimizer.nesterov.origin,
-            " is true, expected a momentum above 0 and no dampening beside it");
-    const auto& scheduler = config.scheduler;
-    require(!scheduler.type.given() || !makes_its_rates(config), Errc::config,
-            scheduler.type.origin, " is ", scheduler.type.value_or(""),
-            ", expected none: Adafactor without lr makes its own rates; give optimizer.params.lr");
-    const std::string type = scheduler.type.value_or("");
-    const auto needs = [&](const auto& setting, const char* key) {
-        require(setting.given() || setting.automatic, Errc::config, config.name,
-                ": scheduler.params.", key, " is missing, expected a number: ", type,
-                " has no default of it");
-    };
-    if (type == "WarmupDecayLR" || type == "WarmupCosineLR")
-        needs(scheduler.total_num_steps, "total_num_steps");
-    if (type == "OneCycle") {
-        needs(scheduler.cycle_min_lr, "cycle_min_lr");
-        needs(scheduler.cycle_max_lr, "cycle_max_lr");
-    }
-}
-
-}  // namespace detail
-
-namespace detail {
 
 /// Elasticity may be told not to read the batch sizes beside it.
 inline void mark_what_elasticity_decides(Config& config) {
@@ -224,7 +161,6 @@ inline Config config_from(Json object, const std::string& name) {
 #undef ZEROPP_TAKE
 #undef ZEROPP_TAKE_PARAMETER
     detail::mark_what_elasticity_decides(config);
-    detail::require_consistent(config);
     return config;
 }
 

@@ -101,7 +101,7 @@ private:
     }
     std::string type_in(const std::string& block) {
         const Json* const found = at(block);
-        if (found == nullptr || !found->is_object()) return {};
+        if (found == nullptr || !found->is_object() || found->empty()) return {};
         const std::string path = block + ".type";
         const ConfigKey& row = *find_config_key(path);
         const auto type = found->find("type");

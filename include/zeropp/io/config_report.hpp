@@ -43,10 +43,8 @@ inline std::string plain_text(const Json& value) {
 
 /// The learning rate that a schedule starts from; null: the optimizer makes its own.
 inline Json learning_rate_of(const Config& config) {
-    const auto& given = config.optimizer;
-    const bool relative =
-        given.type.value_or("") == "Adafactor" && given.relative_step.value_or(!given.lr.given());
-    return relative ? Json{} : number_json(optimizer_of(config).make_rule({})->rates().lr);
+    return makes_its_rates(config) ? Json{}
+                                   : number_json(optimizer_of(config).make_rule({})->rates().lr);
 }
 
 /// As zeropp-t5 decides where its flag is not given.
@@ -73,7 +71,9 @@ inline ConfigReport::Choice choice_of(const ConfigEntry& entry, const Config& co
     if (path.ends_with("16.enabled")) return {false, "--dtype"};
     if (path == "fp16.loss_scale") return {0, "--loss-scale"};
     if (path == "optimizer.params.lr") return {learning_rate_of(config), "--lr"};
-    if (path == "optimizer.params.weight_decay") return {0, "--weight-decay"};
+    if (path == "optimizer.params.weight_decay")
+        return {number_json(weight_decay_of(config.optimizer)), "--weight-decay"};
+    if (path == "optimizer.params.betas") return {betas_of(config), "the default"};
     if (path == "scheduler.params.warmup_max_lr")
         return {learning_rate_of(config), "the optimizer's lr"};
     if (path == "scheduler.params.warmup_num_steps") return {"a tenth of all steps", "--steps"};
@@ -94,7 +94,7 @@ inline ConfigReport::Choice choice_of(const ConfigEntry& entry, const Config& co
 inline ConfigReport config_report(Config config, int world) {
     fill_batch_size(config, 8, "the default batch size");
     const BatchSizes sizes = batch_sizes(config, world);
-    detail::require_policies(config, world);
+    require_policies(config, world);
 
     ConfigReport report{config.name, {}, {}};
     for (const ConfigEntry& entry : config.keys)

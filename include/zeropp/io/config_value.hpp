@@ -7,21 +7,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <zeropp/core/json.hpp>
+#include <zeropp/io/config_entry.hpp>
 #include <zeropp/io/schema.hpp>
 #include <zeropp/io/settings.hpp>
 
 namespace zeropp {
-
-/// A key of the file and what becomes of it.
-struct ConfigEntry {
-    std::string path, value;  ///< the value as JSON, in ASCII
-    Fate fate = Fate::honoured;
-    std::string note, expected;  ///< `expected`: what would be supported
-    bool automatic = false;      ///< the value is "auto"
-};
 
 namespace detail {
 
@@ -63,8 +55,9 @@ inline std::string number_expected(const ConfigKey& row, const Json& value) {
             : what + "from " + setting_text(row.least) + " to " + setting_text(row.most);
     if (!value.is_number()) return range;
     const double wide = value.get<double>();
-    if (!(row.least <= wide && wide <= row.most)) return range;
     const auto narrow = static_cast<float>(wide);
+    const bool rounds_to_one = row.most == schema::below_one && narrow >= 1;
+    if (!(row.least <= wide && wide <= row.most) || rounds_to_one) return range;
     if (!std::isfinite(narrow) || (narrow == 0) != (wide == 0)) return "what fits a 32-bit float";
     return {};
 }

@@ -13,6 +13,7 @@
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/precision.hpp>
 #include <zeropp/io/config_file.hpp>
+#include <zeropp/io/config_rules.hpp>
 #include <zeropp/io/elasticity.hpp>
 #include <zeropp/io/optimizers.hpp>
 #include <zeropp/io/schedules.hpp>
@@ -36,7 +37,7 @@ inline void fill_batch_size(Config& config, std::int64_t micro, const char* whos
     const bool asks =
         config.train_batch_size.automatic || config.train_micro_batch_size_per_gpu.automatic;
     const bool counts = std::any_of(config.keys.begin(), config.keys.end(), [](const auto& key) {
-        return key.path == "gradient_accumulation_steps" && !key.automatic;
+        return key.path == "gradient_accumulation_steps" && !key.automatic && key.value != "null";
     });
     const bool empty = !config.name.empty() && config.keys.empty();
     require(asks || (!counts && !empty), Errc::config, config.name,
@@ -89,7 +90,9 @@ decltype(auto) with_stage(const Config& config, Fn&& fn) {
     }
 }
 
+/// Of a model in fp16; of another it is not used.
 inline LossScale loss_scale_of(const Config& config) {
+    if (precision_of(config) != DType::fp16) return {};
     const auto& given = config.fp16;
     const LossScale standard;
     const auto whole = [](const Setting<std::int64_t>& setting, int other) {
@@ -153,6 +156,7 @@ inline ParameterGroups groups_of(const Config& config) {
 template <class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule& schedule,
                              Fn&& fn) {
+    require_consistent(config);
     const BatchSizes sizes = batch_sizes(config, ranks);
     const ClipNorm clip{static_cast<float>(config.gradient_clipping.value_or(1.0))};
     const std::string reduce = config.zeropp.reduce.value_or("by_stage");
@@ -170,10 +174,9 @@ decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule&
 /// With the file's schedule.
 template <class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
+    require_consistent(config);  // before its schedule is made
     return with_policies(config, ranks, schedule_of(config), std::forward<Fn>(fn));
 }
-
-namespace detail {
 
 /// What a trainer would refuse at its start: policies whose values mean nothing.
 inline void require_policies(const Config& config, int ranks, const AnySchedule& schedule) {
@@ -184,18 +187,18 @@ inline void require_policies(const Config& config, int ranks, const AnySchedule&
         (check(policies), ...);
     });
 }
-/// With the file's schedule, whatever the number of steps is: of "auto" any does, as none is wrong
-/// beside another.
+/// With the file's schedule, whatever rate and number of steps "auto" becomes: none is wrong beside
+/// another.
 inline void require_policies(Config config, int ranks) {
     const auto decide = [](auto& setting) {
-        if (setting.automatic && !setting.given()) setting.value = 1000;
+        if (setting.automatic && !setting.given()) setting.value = 1;
     };
     decide(config.scheduler.total_num_steps);
     decide(config.scheduler.warmup_num_steps);
+    decide(config.optimizer.lr);
+    require_consistent(config);
     require_policies(config, ranks, schedule_of(config));
 }
-
-}  // namespace detail
 
 /// Calls fn(precision, policies...). What zeropp does not do is refused.
 template <class Fn>
@@ -224,8 +227,7 @@ decltype(auto) with_config(const Object& object, int ranks, Fn&& fn) {
 }
 /// On as many ranks as the launcher says: mpirun, Kubeflow, or who exports WORLD_SIZE; else one.
 template <class Source, class Fn>
-requires(!std::integral<std::remove_cvref_t<Fn>>) decltype(auto)
-    with_config(const Source& source, Fn&& fn) {
+decltype(auto) with_config(const Source& source, Fn&& fn) {
     return with_config(source, environment().world_size, std::forward<Fn>(fn));
 }
 

@@ -6,7 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include <zeropp/core/error.hpp>
 #include <zeropp/io/config.hpp>
+#include <zeropp/io/config_rules.hpp>
+#include <zeropp/io/config_value.hpp>
 #include <zeropp/optim/adafactor.hpp>
 #include <zeropp/optim/adagrad.hpp>
 #include <zeropp/optim/adamw.hpp>
@@ -41,27 +44,28 @@ inline std::array<double, 2> betas_of(const Config& config) {
         betas[1] = 0.99;
     return betas;
 }
+/// PyTorch's AdamW, which DeepSpeed uses where it is asked to, has a default of its own.
+inline float weight_decay_of(const Config::Optimizer& given) {
+    const bool decoupled =
+        given.type.value_or("AdamW") == "AdamW" || given.adam_w_mode.value_or(true);
+    return or_else(given.weight_decay,
+                   given.torch_adam.value_or(false) && decoupled ? 0.01f : 0.0f);
+}
 template <class O>
 O adam_of(const Config::Optimizer& given, const std::array<double, 2>& betas) {
-    // PyTorch's AdamW, which DeepSpeed uses where it is asked to, has a default of its own.
-    const bool undecayed = !given.torch_adam.value_or(false) || std::same_as<O, Adam>;
     return {.lr = or_else(given.lr, 1e-3f),
             .beta1 = static_cast<float>(betas[0]),
             .beta2 = betas[1],
             .eps = or_else(given.eps, 1e-8f),
-            .weight_decay = or_else(given.weight_decay, undecayed ? 0 : 0.01f),
+            .weight_decay = weight_decay_of(given),
             .bias_correction = given.bias_correction.value_or(true),
             .maximize = given.maximize.value_or(false)};
 }
 inline Adafactor adafactor_of(const Config::Optimizer& given) {
     Adafactor optimizer;
-    if (given.lr.given()) {
-        optimizer.lr = static_cast<float>(*given.lr.value);
-        // As transformers' class wants it: a rate of its own and no relative steps.
-        optimizer.relative_step = given.relative_step.value_or(false);
-    } else {
-        optimizer.relative_step = given.relative_step.value_or(true);
-    }
+    // As transformers' class wants it: a rate of its own, or relative steps.
+    optimizer.relative_step = has_relative_steps(given);
+    if (given.lr.given()) optimizer.lr = static_cast<float>(*given.lr.value);
     const auto eps = given.eps_pair.value_or({1e-30, 1e-3});
     optimizer.eps = static_cast<float>(eps[0]);
     optimizer.eps_scale = static_cast<float>(eps[1]);

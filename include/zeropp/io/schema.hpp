@@ -3,10 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <zeropp/io/schema/features.hpp>
 #include <zeropp/io/schema/key.hpp>

@@ -152,11 +152,15 @@ private:
             unit = std::move(in_order);
             for_each_place([&](ParameterRef& place) {
                 if (place.unit != u) return;
-                place.offset = std::find_if(moved.begin(), moved.end(), [&](const auto& each) {
-                                   return each.first == place.offset;
-                               })->second;
+                const auto from = std::find_if(moved.begin(), moved.end(), [&](const auto& each) {
+                    return each.first == place.offset;
+                });
+                require(from != moved.end(), Errc::shape, "T5: no parameter of unit '", unit.name,
+                        "' begins at ", place.offset, ", expected one");
+                place.offset = from->second;
             });
         }
+        together_.clear();
     }
     static bool trains_any(const Unit& unit, const std::vector<std::size_t>& together,
                            std::size_t first) {

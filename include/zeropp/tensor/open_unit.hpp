@@ -38,6 +38,10 @@ struct OpenUnit {
         if (!again)
             written_ = store.make(Written{parameter.offset, parameter.shape.size(), written_});
         if (parameter.offset >= gradients.size()) return {};
+        require(parameter.offset + parameter.shape.size() <= gradients.size(), Errc::shape,
+                "Tape: of elements ", parameter.offset, " to ",
+                parameter.offset + parameter.shape.size(), " of unit ", parameter.unit,
+                " the last ones are frozen, expected Unit::joint_gradients to count them in");
         return {place(parameter, gradients), again};
     }
     /// A parameter that nothing depends on has gradient zero.

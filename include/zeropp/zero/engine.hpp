@@ -71,6 +71,9 @@ public:
 
     std::span<const E> use(std::size_t unit) override {
         const PhaseClock::Scope waiting{phases_, Phase::gather};
+        require(!backward_ || !units_.at(unit).forward_only, Errc::config, "Trainer: unit '",
+                units_.at(unit).name, "' is used in backward, expected it in forward alone, as ",
+                "Unit::forward_only says");
         return parameters_.use(unit);
     }
     void release(std::size_t unit) override { parameters_.release(unit); }
@@ -132,6 +135,7 @@ public:
     /// A forward pass without gradients.
     template <class Run>
     auto observe(Run run) {
+        backward_ = false;
         parameters_.begin_pass(false);
         auto result = run(static_cast<UnitObserver<E>&>(*this));
         parameters_.end_pass();

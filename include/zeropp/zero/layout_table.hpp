@@ -20,11 +20,15 @@ inline std::string layout_table(const Layout& layout, const std::vector<Unit>& u
         std::string names = units[bucket.first_unit].name;
         if (bucket.unit_count > 1)
             names += " .. " + units[bucket.first_unit + bucket.unit_count - 1].name;
+        std::string kind = bucket.resident ? ", resident" : "";
+        if (!bucket.trainable)
+            kind += ", frozen";
+        else if (bucket.used > bucket.active)
+            kind += ", frozen from " + std::to_string(bucket.active) + " on";
         std::snprintf(line, sizeof line,
-                      "  bucket %3zu: %11zu elements in %3zu tensors, shards of %11zu%s%s: %s\n", b,
+                      "  bucket %3zu: %11zu elements in %3zu tensors, shards of %11zu%s: %s\n", b,
                       bucket.used, bucket.segments.size(), bucket.shard + bucket.frozen_shard,
-                      bucket.resident ? ", resident" : "", bucket.trainable ? "" : ", frozen",
-                      names.c_str());
+                      kind.c_str(), names.c_str());
         text += line;
     }
     std::snprintf(line, sizeof line, "  all: %zu elements with padding, %zu of each of %zu ranks\n",

@@ -16,6 +16,12 @@
 
 namespace zeropp {
 
+/// The bucket's first element that the rank updates.
+template <Stage S>
+std::size_t first_owned_by(const Bucket& bucket, int rank) {
+    return S::shards_optimizer ? bucket.first_of_shard(rank) : 0;
+}
+
 template <Element E, Stage S, Communicator C, Device D>
 class ParameterStore {
     using Pending = decltype(std::declval<C&>().all_gather(std::span<const std::byte>{},
@@ -51,7 +57,7 @@ public:
         homes_[bucket].wait();
         const std::span<E> stored = homes_[bucket].stored;
         if constexpr (S::shards_optimizer && !S::shards_parameters)
-            return stored.subspan(b.first_of_shard(comm_.rank()), b.shard);
+            return stored.subspan(first_owned_by<S>(b, comm_.rank()), b.shard);
         else
             return stored.first(S::shards_parameters ? b.shard : b.active);
     }
@@ -147,7 +153,7 @@ public:
 
 private:
     struct Home {
-        std::span<E> stored;      ///< all elements, or this rank's shard
+        std::span<E> stored;      ///< all elements, or this rank's: active, then frozen
         std::span<E> whole;       ///< readable elements; empty while dropped
         std::span<E> own_buffer;  ///< of a resident bucket at stage 3
         Pending pending{}, pending_frozen{};

@@ -18,12 +18,6 @@
 
 namespace zeropp {
 
-/// The bucket's first element that the rank updates.
-template <Stage S>
-std::size_t first_owned_by(const Bucket& bucket, int rank) {
-    return S::shards_optimizer ? bucket.first_of_shard(rank) : 0;
-}
-
 /// Borrows all that it is made of.
 template <Element E, Device D, Communicator C, Stage S>
 class WeightAccess {
@@ -87,9 +81,8 @@ private:
             const std::size_t count = std::min({values.size(), end - at, boundary - at});
             const std::span<float> chunk = values.first(count);
             read(segment.unit, segment.parameter, at - segment.first, chunk);
-            if (segment.trainable)
-                require_held<E>(units_[segment.unit].parameters[segment.parameter],
-                                at - segment.first, chunk);
+            require_held<E>(units_[segment.unit].parameters[segment.parameter], at - segment.first,
+                            chunk);
             if (is_owned)
                 state_.set(b, at - owned_first, chunk, owned);
             else
