@@ -70,7 +70,9 @@ zp::Config settings(const TrainOptions& options) {
         zp::merge(config.bf16, *options.dtype == "bf16", flag);
         zp::merge(config.fp16.enabled, *options.dtype == "fp16", flag);
     }
-    const bool fills_warmup = config.scheduler.warmup_num_steps.automatic && !options.schedule;
+    const bool has_warmup = config.scheduler.type.value_or("").starts_with("Warmup");
+    const bool fills_warmup =
+        has_warmup && !config.scheduler.warmup_num_steps.given() && !options.schedule;
     zp::require(!config.scheduler.type.given() || fills_warmup ||
                     (!options.schedule && !options.warmup_steps),
                 zp::Errc::config, config.scheduler.type.origin, " is ",
@@ -110,8 +112,8 @@ void decide_schedule(zp::Config& config, std::int64_t steps, std::optional<std::
         if (setting.automatic && !setting.given()) setting = {value, who};
     };
     decide(scheduler.total_num_steps, steps, "--steps");
-    if (warmup)
-        decide(scheduler.warmup_num_steps, *warmup, "--warmup-steps");
+    if (warmup && scheduler.type.given())
+        scheduler.warmup_num_steps = {*warmup, "--warmup-steps"};
     else
         decide(scheduler.warmup_num_steps, std::max<std::int64_t>(1, steps / 10),
                "a tenth of --steps");
@@ -142,6 +144,14 @@ ObserveOptions observed(const zp::Config& config) {
                             .prof_ops = comms.prof_ops,
                             .verbose = comms.verbose.value_or(false)};
     return observe;
+}
+
+/// Whether a schedule starts from the optimizer's rate.
+bool depends_on_rate(const zp::AnySchedule& schedule) {
+    for (std::int64_t step = 1; step <= 1'000'000; step *= 10)
+        for (const std::int64_t each : {step, step + 1})
+            if (schedule(each, {.lr = 1}).lr != schedule(each, {.lr = 2}).lr) return true;
+    return false;
 }
 
 void require_texts(const zp::Seq2SeqDataset& texts, const std::string& file) {
@@ -216,6 +226,9 @@ TrainRun prepare(const TrainOptions& options, int ranks, bool speaks) {
     run.steps_per_epoch = static_cast<std::int64_t>(run.sampler().steps_per_epoch());
     run.steps = options.steps.value_or(options.epochs.value_or(1) * run.steps_per_epoch);
     decide_schedule(run.config, run.steps, options.warmup_steps);
+    if (options.lr && !depends_on_rate(run.schedule()))
+        refuse_unused("--lr", zp::detail::setting_text(*options.lr),
+                      "none: the rates are those of the file's scheduler alone");
     zp::require_policies(run.config, ranks, run.schedule());
     return run;
 }

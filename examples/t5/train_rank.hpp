@@ -100,20 +100,20 @@ public:
         comm_.log_to(nullptr);
         std::vector<std::uint64_t> peaks = gathered(control_, zeropp::peak_rss_bytes());
         if (run_.ranks_share_process) peaks.resize(1);
+        tell(zeropp::EndEvent{.steps = step,
+                              .skipped = skipped_,
+                              .seconds = seconds_since(begin),
+                              .stopped = stopped || skipped_ == step,
+                              .stopped_by = failure_ || skipped_ == step ? "an error" : "a signal",
+                              .peak_rss_bytes = peaks,
+                              .planned_bytes = planned_,
+                              .bytes_sent = gathered(control_, sent_)});
         if (skipped_ == step) {
             rethrow();
             zeropp::fail(zeropp::Errc::numeric, "training: all ", step,
                          " steps were skipped, gradients were not finite, last in ", non_finite_,
                          ", expected finite ones; nothing is saved");
         }
-        tell(zeropp::EndEvent{.steps = step,
-                              .skipped = skipped_,
-                              .seconds = seconds_since(begin),
-                              .stopped = stopped,
-                              .stopped_by = failure_ ? "an error" : "a signal",
-                              .peak_rss_bytes = peaks,
-                              .planned_bytes = planned_,
-                              .bytes_sent = gathered(control_, sent_)});
         if (log_) print(log_->table());
         return stopped;
     }

@@ -109,6 +109,15 @@ works "$t5" train --model tiny --train train.jsonl --output nesterov --deepspeed
 echo '{"optimizer": {"type": "Adafactor", "params": {"lr": "auto"}}, "scheduler": {"type": "WarmupLR", "params": {"warmup_num_steps": 2}}}' >factor.json
 works "$t5" train --model tiny --train train.jsonl --output factor --deepspeed factor.json --lr 1e-3 --steps 1 --quiet
 
+echo '{"scheduler": {"type": "WarmupLR", "params": {"warmup_max_lr": 0.1}}}' >rates.json
+refuses 1 "zeropp: command line: --lr is 0.002, expected none: the rates are those of the file's scheduler alone" \
+    "$t5" train --model tiny --train train.jsonl --output refused --deepspeed rates.json --lr 2e-3 --steps 2 --quiet
+works "$t5" train --model tiny --train train.jsonl --output warm --deepspeed rates.json --warmup-steps 2 --steps 3 --quiet --log-jsonl warm.jsonl
+[ "$(field warm.jsonl step lr | tr '\n' ' ')" = "0 0 0.1 " ] || complain "rates: $(field warm.jsonl step lr | tr '\n' ' ')"
+echo '{"bf16": {"enabled": true, "bf16_optimizer_states": true}}' >states.json
+refuses 1 "zeropp: --optimizer-states is 8bit, expected bf16, as states.json: bf16.bf16_optimizer_states says" \
+    "$t5" train --model tiny --train train.jsonl --output refused --deepspeed states.json --optimizer-states 8bit --quiet
+
 # Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
 works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16
 has out.txt '; bf16 as --dtype bf16 says$'

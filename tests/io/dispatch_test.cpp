@@ -152,6 +152,41 @@ TEST_CASE("an object that was made elsewhere is a configuration", "[dispatch]") 
         "train_batch_size");
 }
 
+TEST_CASE("stages that a model cannot have are neither compiled nor accepted", "[dispatch]") {
+    const auto number = [](auto, auto stage, auto...) {
+        static_assert(decltype(stage)::number <= 2);
+        return stage.number;
+    };
+    const auto config = [](int stage) {
+        return zp::Json{{"train_batch_size", 4}, {"zero_optimization", {{"stage", stage}}}};
+    };
+    CHECK(zp::with_config<2>(config(2), 1, number) == 2);
+    CHECK_THROWS_WITH(zp::with_config<2>(config(3), 1, number),
+                      "zeropp: ds_config: zero_optimization.stage is 3, expected 0 to 2: the model "
+                      "keeps its parameters whole");
+}
+
+TEST_CASE("what no policy does is not dropped in silence", "[dispatch]") {
+    const zp::Json object{{"train_batch_size", 4},
+                          {"csv_monitor", {{"enabled", true}}},
+                          {"wall_clock_breakdown", true},
+                          {"zeropp", {{"recompute", true}}}};
+    const auto one = [](auto...) { return 1; };
+    const std::string why =
+        " is on, which no policy does, expected it off; zeropp-t5 does it, or a program that reads "
+        "it from Config and calls with_policies";
+    CHECK_THROWS_WITH(zp::with_config(object, 1, one),
+                      "zeropp: ds_config: csv_monitor.enabled" + why +
+                          "\nzeropp: ds_config: wall_clock_breakdown" + why +
+                          "\nzeropp: ds_config: zeropp.recompute" + why);
+    const zp::Config config = zp::config_from(object, "ds_config");
+    CHECK(zp::with_policies(config, 1, one) == 1);
+    CHECK_THROWS_WITH(
+        zp::with_config(zp::Json{{"train_micro_batch_size_per_gpu", "auto"}}, 1, one),
+        "zeropp: ds_config: train_micro_batch_size_per_gpu is \"auto\", expected a number, or a "
+        "program that decides it");
+}
+
 TEST_CASE("without a number of ranks the launcher's counts", "[dispatch]") {
     const zp::testing::TemporaryFolder folder;
     const std::string path = folder.write(

@@ -90,6 +90,9 @@ inline Json parse_json(std::string_view text, const std::string& name) {
         if (const auto* parse = dynamic_cast<const Json::parse_error*>(&error)) {
             const std::size_t at = std::min(text.size(), parse->byte == 0 ? 0 : parse->byte - 1);
             place = detail::place_in(text, at) + ": ";
+            if (at < text.size() && (text[at] == '/' || text[at] == '#'))
+                fail(Errc::config, name, ": ", place,
+                     "a comment, expected JSON, which has none; take it out");
             for (const char* number : {"Infinity", "NaN"})  // which Python writes
                 if (text.substr(at).starts_with(number))
                     fail(Errc::config, name, ": ", place, "a value is ",

@@ -26,17 +26,34 @@ inline void use_short_name(Setting<std::string>& dtype) {
             dtype.value = std::string{names.substr(0, names.find('|'))};
 }
 
-/// Elasticity may be told not to read the batch sizes beside it.
-inline void mark_what_elasticity_decides(Config& config) {
-    const auto& elastic = config.elasticity;
-    if (!elastic.enabled.value_or(false) || !elastic.ignore_non_elastic_batch_info.value_or(false))
-        return;
-    for (ConfigEntry& entry : config.keys)
-        if (entry.path == "train_batch_size" || entry.path == "train_micro_batch_size_per_gpu" ||
-            entry.path == "gradient_accumulation_steps") {
-            entry.fate = Fate::harmless;
-            entry.note = "not read: elasticity decides the batch";
-        }
+/// Keys of blocks that are off, and those beside an elasticity that is told not to read them, do
+/// nothing.
+inline void mark_what_is_not_read(Config& config) {
+    const auto mark = [&](const std::string& begin, const std::string& note) {
+        for (ConfigEntry& entry : config.keys)
+            if (entry.path.starts_with(begin) && !entry.path.ends_with(".enabled") &&
+                entry.fate == Fate::honoured) {
+                entry.fate = Fate::harmless;
+                entry.note = note;
+            }
+    };
+    const auto mark_if_off = [&](const char* block, const Setting<bool>& enabled) {
+        if (!enabled.value_or(false) && !enabled.automatic)
+            mark(std::string{block} + ".", std::string{block} + " is off");
+    };
+    mark_if_off("fp16", config.fp16.enabled);
+    mark_if_off("bf16", config.bf16);
+    mark_if_off("bfloat16", config.bf16);
+    mark_if_off("elasticity", config.elasticity.enabled);
+    mark_if_off("tensorboard", config.tensorboard.enabled);
+    mark_if_off("csv_monitor", config.csv_monitor.enabled);
+    mark_if_off("flops_profiler", config.flops_profiler.enabled);
+    mark_if_off("comms_logger", config.comms_logger.enabled);
+    if (config.elasticity.enabled.value_or(false) &&
+        config.elasticity.ignore_non_elastic_batch_info.value_or(false))
+        for (const char* key :
+             {"train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps"})
+            mark(key, "not read: elasticity decides the batch");
 }
 
 }  // namespace detail
@@ -160,7 +177,7 @@ inline Config config_from(Json object, const std::string& name) {
     ZEROPP_TAKE(activation_checkpointing, number_checkpoints);
 #undef ZEROPP_TAKE
 #undef ZEROPP_TAKE_PARAMETER
-    detail::mark_what_elasticity_decides(config);
+    detail::mark_what_is_not_read(config);
     return config;
 }
 

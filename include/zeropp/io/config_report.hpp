@@ -197,6 +197,8 @@ inline std::string config_table() {
         for (std::size_t bar; (bar = of.find('|')) != of.npos;) of.replace(bar, 1, ", ");
         if (key.kind == ConfigKey::Kind::choice && key.fate == Fate::honoured)
             what += "; one of " + code(is_optimizer ? schema::optimizers : key.choices, ", ");
+        if (key.path.ends_with(".*") && !key.choices.empty())
+            what += ": " + code(key.choices, ", ");
         if (key.kind == ConfigKey::Kind::words) what += "; of " + code(key.choices, ", ");
         if (is_optimizer) what += "; others are refused, each for its reason";
         if (key.automatic) what += "; may be `\"auto\"`";

@@ -22,7 +22,30 @@ inline bool makes_its_rates(const Config& config) {
            has_relative_steps(config.optimizer);
 }
 
+/// The setting by which DeepSpeed's keys ask for moments in bf16; null: none does.
+inline const Setting<bool>* asks_for_bf16_moments(const Config& config) {
+    if (config.bf16.value_or(false) && config.bf16_optimizer_states.value_or(false))
+        return &config.bf16_optimizer_states;
+    const auto& states = config.optimizer.fp32_optimizer_states;
+    return states.value_or(true) ? nullptr : &states;
+}
+/// What of activation_checkpointing asks for it; empty: nothing does.
+inline std::string asks_to_recompute(const Config& config) {
+    const auto& how = config.activation_checkpointing;
+    if (how.partition_activations.value_or(false)) return how.partition_activations.origin;
+    if (how.cpu_checkpointing.value_or(false)) return how.cpu_checkpointing.origin;
+    return how.number_checkpoints.value_or(0) > 0 ? how.number_checkpoints.origin : "";
+}
+
 inline void require_consistent(const Config& config) {
+    const auto& own = config.zeropp;
+    const Setting<bool>* const bf16_moments = asks_for_bf16_moments(config);
+    require(bf16_moments == nullptr || own.optimizer_states.value_or("bf16") == "bf16",
+            Errc::config, own.optimizer_states.origin, " is ", own.optimizer_states.value_or(""),
+            ", expected bf16, as ", bf16_moments == nullptr ? "" : bf16_moments->origin, " says");
+    const std::string recomputes = asks_to_recompute(config);
+    require(recomputes.empty() || own.recompute.value_or(true), Errc::config, own.recompute.origin,
+            " is false, expected true, as ", recomputes, " asks for it");
     const auto both = [](const Setting<bool>& a, const Setting<bool>& b) {
         require(!a.value_or(false) || !b.value_or(false), Errc::config, a.origin, " and ", b.origin,
                 " are true, expected one of them");

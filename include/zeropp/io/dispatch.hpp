@@ -7,8 +7,9 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
-#include <type_traits>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <zeropp/comm/environment.hpp>
 #include <zeropp/core/precision.hpp>
@@ -24,6 +25,10 @@ namespace zeropp {
 
 inline BatchSizes batch_sizes(const Config& config, int ranks) {
     if (config.elasticity.enabled.value_or(false)) return elastic_batch_sizes(config, ranks);
+    const auto& micro = config.train_micro_batch_size_per_gpu;
+    const bool undecided = !config.train_batch_size.given() && !micro.given() && micro.automatic;
+    require(!undecided, Errc::config, micro.origin,
+            " is \"auto\", expected a number, or a program that decides it");
     return batch_sizes(config.train_batch_size, config.train_micro_batch_size_per_gpu,
                        config.gradient_accumulation_steps, ranks);
 }
@@ -75,9 +80,14 @@ decltype(auto) with_precision(const Config& config, Fn&& fn) {
     return fn(fp32);
 }
 
-/// Calls fn(zero<N>), N = 0 where the file has no stage.
-template <class Fn>
+/// Calls fn(zero<N>), N = 0 where the file has no stage, and at most `most`: stages above are not
+/// compiled, and refused.
+template <int most = 3, class Fn>
 decltype(auto) with_stage(const Config& config, Fn&& fn) {
+    static_assert(most == 2 || most == 3, "zeropp: the highest stage of with_config is 2 or 3");
+    const auto& stage = config.zero_optimization.stage;
+    require(stage.value_or(0) <= most, Errc::config, stage.origin, " is ", stage.value_or(0),
+            ", expected 0 to ", most, ": the model keeps its parameters whole");
     switch (config.zero_optimization.stage.value_or(0)) {
         case 0:
             return fn(zero<0>);
@@ -86,7 +96,7 @@ decltype(auto) with_stage(const Config& config, Fn&& fn) {
         case 2:
             return fn(zero<2>);
         default:
-            return fn(zero<3>);
+            return fn(zero<most>);
     }
 }
 
@@ -132,18 +142,20 @@ inline Gradients gradients_of(const Config& config) {
 
 /// Moments in fewer bits where the file asks for them.
 inline OptimizerStates optimizer_states_of(const Config& config) {
-    const std::string own = config.zeropp.optimizer_states.value_or("");
-    if (own == "8bit") return {SlotFormat::block8};
-    const bool bf16_moments = own == "bf16" || config.bf16_optimizer_states.value_or(false) ||
-                              !config.optimizer.fp32_optimizer_states.value_or(true);
-    return {bf16_moments && own != "fp32" ? SlotFormat::bfloat16 : SlotFormat::float32};
+    const auto& own = config.zeropp.optimizer_states;
+    const bool none =
+        own.value_or("fp32") != "fp32" && optimizer_of(config).make_rule({})->slots().empty();
+    require(!none, Errc::config, own.origin, " is ", own.value_or(""),
+            ", expected fp32: the optimizer keeps no moments of elements");
+    if (own.value_or("") == "8bit") return {SlotFormat::block8};
+    const bool bf16_moments =
+        own.value_or("") == "bf16" || asks_for_bf16_moments(config) != nullptr;
+    return {bf16_moments ? SlotFormat::bfloat16 : SlotFormat::float32};
 }
 
 /// Whether blocks are computed again in backward.
 inline bool recompute_of(const Config& config) {
-    const auto& how = config.activation_checkpointing;
-    return config.zeropp.recompute.value_or(false) || how.partition_activations.value_or(false) ||
-           how.cpu_checkpointing.value_or(false) || how.number_checkpoints.given();
+    return config.zeropp.recompute.value_or(false) || !asks_to_recompute(config).empty();
 }
 
 inline ParameterGroups groups_of(const Config& config) {
@@ -153,7 +165,7 @@ inline ParameterGroups groups_of(const Config& config) {
 
 /// Calls fn(stage, optimizer, schedule, clipping, accumulation, buckets, gradients, loss scale,
 /// optimizer states, groups): the trainer's policies but the precision, which is the model's.
-template <class Fn>
+template <int most_stage = 3, class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule& schedule,
                              Fn&& fn) {
     require_consistent(config);
@@ -165,17 +177,17 @@ decltype(auto) with_policies(const Config& config, int ranks, const AnySchedule&
                                     .reduce = reduce == "once_a_step" ? Reduce::once_a_step
                                               : reduce == "by_stage"  ? Reduce::by_stage
                                                                       : Reduce::every_micro_step};
-    return with_stage(config, [&](auto stage) -> decltype(auto) {
+    return with_stage<most_stage>(config, [&](auto stage) -> decltype(auto) {
         return fn(stage, optimizer_of(config), schedule, clip, accumulation, buckets_of(config),
                   gradients_of(config), loss_scale_of(config), optimizer_states_of(config),
                   groups_of(config));
     });
 }
 /// With the file's schedule.
-template <class Fn>
+template <int most_stage = 3, class Fn>
 decltype(auto) with_policies(const Config& config, int ranks, Fn&& fn) {
     require_consistent(config);  // before its schedule is made
-    return with_policies(config, ranks, schedule_of(config), std::forward<Fn>(fn));
+    return with_policies<most_stage>(config, ranks, schedule_of(config), std::forward<Fn>(fn));
 }
 
 /// What a trainer would refuse at its start: policies whose values mean nothing.
@@ -200,8 +212,27 @@ inline void require_policies(Config config, int ranks) {
     require_policies(config, ranks, schedule_of(config));
 }
 
-/// Calls fn(precision, policies...). What zeropp does not do is refused.
-template <class Fn>
+/// Refuses what the file asks of a program and no policy carries out.
+inline void require_policies_alone(const Config& config) {
+    std::vector<std::string> asked;
+    for (const auto* setting :
+         {&config.tensorboard.enabled, &config.csv_monitor.enabled, &config.comms_logger.enabled,
+          &config.flops_profiler.enabled, &config.wall_clock_breakdown, &config.memory_breakdown,
+          &config.dump_state})
+        if (setting->value_or(false)) asked.push_back(setting->origin);
+    if (recompute_of(config))
+        asked.push_back(config.zeropp.recompute.value_or(false) ? config.zeropp.recompute.origin
+                                                                : asks_to_recompute(config));
+    for (std::string& each : asked)
+        each +=
+            " is on, which no policy does, expected it off; zeropp-t5 does it, or a program "
+            "that reads it from Config and calls with_policies";
+    detail::refuse_for(asked);
+}
+
+/// Calls fn(precision, policies...), in stages up to `most_stage`: 2 for a model over arrays of the
+/// user's. What zeropp does not do is refused, and so is what is no policy's to do.
+template <int most_stage = 3, class Fn>
 decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
     static_assert(std::invocable<Fn, decltype(fp32), decltype(zero<0>), AnyOptimizer, AnySchedule,
                                  ClipNorm, Accumulation, Buckets, Gradients, LossScale,
@@ -209,26 +240,27 @@ decltype(auto) with_config(const Config& config, int ranks, Fn&& fn) {
                   "zeropp: the last argument of with_config must take all policies, in any "
                   "precision and stage: [&](auto precision, auto... policies) { ... }");
     require_supported(config);
+    require_policies_alone(config);
     return with_precision(config, [&](auto precision) -> decltype(auto) {
-        return with_policies(config, ranks, [&](auto... policies) -> decltype(auto) {
+        return with_policies<most_stage>(config, ranks, [&](auto... policies) -> decltype(auto) {
             return fn(precision, std::move(policies)...);
         });
     });
 }
 /// Of a file.
-template <class Fn>
+template <int most_stage = 3, class Fn>
 decltype(auto) with_config(const std::filesystem::path& file, int ranks, Fn&& fn) {
-    return with_config(read_config(file), ranks, std::forward<Fn>(fn));
+    return with_config<most_stage>(read_config(file), ranks, std::forward<Fn>(fn));
 }
 /// Of an object that was parsed or made elsewhere.
-template <std::same_as<Json> Object, class Fn>
+template <int most_stage = 3, std::same_as<Json> Object, class Fn>
 decltype(auto) with_config(const Object& object, int ranks, Fn&& fn) {
-    return with_config(config_from(object, "ds_config"), ranks, std::forward<Fn>(fn));
+    return with_config<most_stage>(config_from(object, "ds_config"), ranks, std::forward<Fn>(fn));
 }
 /// On as many ranks as the launcher says: mpirun, Kubeflow, or who exports WORLD_SIZE; else one.
-template <class Source, class Fn>
+template <int most_stage = 3, class Source, class Fn>
 decltype(auto) with_config(const Source& source, Fn&& fn) {
-    return with_config(source, environment().world_size, std::forward<Fn>(fn));
+    return with_config<most_stage>(source, environment().world_size, std::forward<Fn>(fn));
 }
 
 }  // namespace zeropp

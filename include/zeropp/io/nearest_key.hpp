@@ -13,9 +13,9 @@
 namespace zeropp {
 namespace detail {
 
-/// Whether each word of the key begins one of `known`, in order: grad_clip and gradient_clipping,
-/// train_micro_batch_size and train_micro_batch_size_per_gpu.
-inline bool abbreviates(std::string_view key, std::string_view known) {
+/// Whether each word of the key begins one of `known` (or, if `whole`, is one), in order: grad_clip
+/// and gradient_clipping, train_micro_batch_size and train_micro_batch_size_per_gpu.
+inline bool abbreviates(std::string_view key, std::string_view known, bool whole) {
     const auto next_word = [](std::string_view& text) {
         const std::size_t end = std::min(text.find('_'), text.size());
         const std::string_view word = text.substr(0, end);
@@ -27,7 +27,10 @@ inline bool abbreviates(std::string_view key, std::string_view known) {
     while (!key.empty()) {
         const std::string_view word = next_word(key);
         bool found = false;
-        while (!found && !known.empty()) found = next_word(known).starts_with(word);
+        while (!found && !known.empty()) {
+            const std::string_view other = next_word(known);
+            found = whole ? other == word : other.starts_with(word);
+        }
         if (!found || word.empty()) return false;
     }
     return true;
@@ -49,33 +52,47 @@ inline std::string nearest_config_key(std::string_view path, std::string_view ty
     for (char& c : key) c = detail::lower_case(c);
     const std::string_view block = detail::block_of(path);
     std::tuple best{std::size_t{1000}, true, std::size_t{0}};
-    std::string_view nearest;
+    std::string nearest, alike_elsewhere;
+    const auto try_key = [&](std::string_view its_block, std::string_view known) {
+        const bool here = its_block == block;
+        const std::size_t edits = edits_to_match(known, key);
+        const bool alike =
+            detail::abbreviates(key, known, false) || detail::has_initials(key, known);
+        const std::size_t least = !here                                   ? edits
+                                  : detail::abbreviates(key, known, true) ? 0
+                                  : alike ? std::min<std::size_t>(1, edits)
+                                          : edits;
+        const std::tuple distance{least, !here, edits};
+        const std::string path_of_known =
+            (its_block.empty() ? "" : std::string{its_block} + ".") + std::string{known};
+        if (!here && alike_elsewhere.empty() &&
+            (detail::abbreviates(key, known, true) || detail::has_initials(key, known)))
+            alike_elsewhere = path_of_known;
+        // Elsewhere only what is meant beyond doubt.
+        if ((!here && edits > 1) || distance >= best) return;
+        best = distance;
+        nearest = path_of_known;
+    };
     for_each_config_key([&](const ConfigKey& row) {
-        const std::string_view known = detail::last_of(row.path);
-        if (known == "*") return;
-        const bool here = detail::block_of(row.path) == block;
-        if (!row.of.empty() && here && detail::word_in(row.of, type).empty()) {
-            if (known == key)
-                other_types += (other_types.empty() ? "" : ", ") + detail::listed(row.of);
+        const std::string_view its_block = detail::block_of(row.path),
+                               known = detail::last_of(row.path);
+        if (known == "*") {
+            detail::for_each_word(row.choices,
+                                  [&](std::string_view name) { try_key(its_block, name); });
             return;
         }
-        const std::size_t edits = edits_to_match(known, key);
-        const bool alike = detail::abbreviates(key, known) || detail::has_initials(key, known);
-        const std::tuple distance{alike ? std::min<std::size_t>(1, edits) : edits, !here, edits};
-        // Elsewhere only what is meant beyond doubt.
-        if (!here && std::get<0>(distance) > 1) return;
-        if (distance < best) {
-            best = distance;
-            nearest = row.path;
-        }
+        const bool is_of_type = row.of.empty() || !detail::word_in(row.of, type).empty();
+        if (is_of_type || its_block != block)
+            try_key(its_block, known);
+        else if (known == key)
+            other_types += (other_types.empty() ? "" : ", ") + detail::listed(row.of);
     });
     const std::size_t near = key.size() / 3;
-    if (std::get<0>(best) <= near && !std::get<1>(best)) return std::string{nearest};
+    if (std::get<0>(best) <= near && !std::get<1>(best)) return nearest;
     if (!other_types.empty()) return "it only of type " + other_types;
-    if (std::get<0>(best) <= std::max<std::size_t>(near, 1) && key.size() > 1)
-        return std::string{nearest};
-    return "a known one, the nearest is " + std::string{nearest} +
-           "; docs/deepspeed.md has them all";
+    if (std::get<0>(best) <= std::max<std::size_t>(near, 1) && key.size() > 1) return nearest;
+    if (!alike_elsewhere.empty()) return alike_elsewhere;
+    return "a known one, the nearest is " + nearest + "; docs/deepspeed.md has them all";
 }
 
 }  // namespace zeropp

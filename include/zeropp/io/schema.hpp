@@ -90,7 +90,11 @@ inline const ConfigKey* find_config_key(std::string_view path, std::string_view 
     const std::string any = std::string{detail::block_of(path)} + ".*";
     for_each_config_key([&](const ConfigKey& key) {
         const bool mine = key.of.empty() || !detail::word_in(key.of, type).empty();
-        if (mine && (key.path == path || (key.path == any && found == nullptr))) found = &key;
+        const bool other =
+            key.path == any && found == nullptr &&
+            (key.choices.empty() ||
+             detail::word_in(key.choices, detail::last_of(path)) == detail::last_of(path));
+        if (mine && (key.path == path || other)) found = &key;
     });
     return found;
 }

@@ -38,7 +38,7 @@ struct ConfigKey {
     Fate fate = Fate::honoured;
     std::string_view note;  ///< what it does, why it changes nothing, or what to do instead
     double least = 0, most = std::numeric_limits<double>::infinity();
-    std::string_view choices{};  ///< "a|b"; in any case
+    std::string_view choices{};  ///< "a|b"; in any case; of "x.*" the keys that there are
     std::string_view off{};      ///< JSON values, by '|', that leave what is unsupported off
     std::string_view of{};       ///< types of optimizer or scheduler, by '|', that have it
     bool automatic = false;      ///< may be "auto" though its block does not take it everywhere
@@ -118,6 +118,12 @@ constexpr ConfigKey words(std::string_view path, std::string_view standard,
                           std::string_view choices, Fate fate, std::string_view note) {
     ConfigKey key = row(path, Kind::words, standard, fate, note);
     key.choices = choices;
+    return key;
+}
+/// The other keys of a block, by `names`: "x.*".
+constexpr ConfigKey others(std::string_view path, std::string_view names, std::string_view note) {
+    ConfigKey key = row(path, Kind::any, "", Fate::harmless, note);
+    key.choices = names;
     return key;
 }
 constexpr ConfigKey block(std::string_view path) {
