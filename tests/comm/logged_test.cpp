@@ -66,10 +66,10 @@ TEST_CASE("calls, bytes and the time are counted, a verb and a size at a time") 
 
 TEST_CASE("the table has a row a verb and a row a size, with NCCL's bandwidths") {
     CommLog log;
-    log.spent(log.started(CommVerb::all_gather, 4'000'000, 4, 3'000'000), 0.002);
-    log.spent(log.started(CommVerb::all_gather, 4'000'000, 4, 3'000'000), 0.002);
-    log.spent(log.started(CommVerb::all_gather, 400, 4, 300), 0.001);
-    log.spent(log.started(CommVerb::broadcast, 1'000'000, 4, 3'000'000), 0.008);
+    log.done(log.started(CommVerb::all_gather, 4'000'000, 4, 3'000'000), 0.002);
+    log.done(log.started(CommVerb::all_gather, 4'000'000, 4, 3'000'000), 0.002);
+    log.done(log.started(CommVerb::all_gather, 400, 4, 300), 0.001);
+    log.done(log.started(CommVerb::broadcast, 1'000'000, 4, 3'000'000), 0.008);
     const std::string table = log.table();
     CHECK(table.substr(table.find("operation  ")) ==
           "operation            message     calls           bytes            sent      time ms     "

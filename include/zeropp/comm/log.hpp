@@ -36,7 +36,7 @@ public:
         std::uint64_t message_bytes = 0;  ///< of all ranks together where each holds a part
         int ranks = 1;
         std::uint64_t calls = 0, sent = 0;  ///< `sent`: as the communicator counts
-        double seconds = 0;                 ///< that the rank spent starting and waiting
+        double seconds = 0;                 ///< from each start until the rank saw the end
     };
     /// Names one record for as long as the log lives.
     struct Place {
@@ -64,13 +64,11 @@ public:
         at->sent += sent;
         return {verb, static_cast<std::size_t>(at - all.begin())};
     }
-    void spent(Place place, double seconds) {
-        records_[index(place.verb)][place.index].seconds += seconds;
-    }
-    /// `seconds`: of this operation alone.
+    /// `seconds`: of this operation alone, from its start until the rank has seen its end.
     void done(Place place, double seconds) {
+        Record& record = records_[index(place.verb)][place.index];
+        record.seconds += seconds;
         if (lines_ == nullptr) return;
-        const Record& record = records_[index(place.verb)][place.index];
         const double algorithm = gigabits_per_second(record.message_bytes, seconds);
         std::fprintf(lines_,
                      "comm op: %s | time (ms): %.3f | msg size (bytes): %llu | algbw (Gbps): %.2f "
@@ -91,8 +89,10 @@ public:
     /// A row a verb, and under it one for each size of its messages.
     std::string table() const {
         std::string text =
-            "communication (time: what this rank spent starting operations and waiting for them;\n"
-            "algbw: bytes of whole messages over it, busbw: bytes on the links over it; Gbit/s)\n";
+            "communication (time: from each start until this rank saw the end, its work in "
+            "between\n"
+            "included; algbw: bytes of whole messages over it, busbw: bytes on the links over it; "
+            "Gbit/s)\n";
         append_line(text, "operation", "message", "calls", "bytes", "sent", "time ms", "algbw",
                     "busbw");
         for (std::size_t v = 0; v < records_.size(); ++v) {

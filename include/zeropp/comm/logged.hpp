@@ -27,43 +27,34 @@ public:
     public:
         Pending() = default;
         explicit Pending(P pending, CommLog* log = nullptr, CommLog::Place place = {},
-                         double seconds = 0)
-            : pending_{std::move(pending)}, log_{log}, place_{place}, seconds_{seconds} {}
+                         Clock::time_point begin = {})
+            : pending_{std::move(pending)}, log_{log}, place_{place}, begin_{begin} {}
 
         bool ready() {
-            if (log_ == nullptr) return pending_.ready();
-            bool done = false;
-            timed([&] { done = pending_.ready(); });
+            const bool done = pending_.ready();
             if (done) finish();
             return done;
         }
         void wait() {
-            if (log_ == nullptr) return pending_.wait();
-            timed([&] { pending_.wait(); });
+            pending_.wait();
             finish();
         }
         template <Device D>
         void wait_on(const D& device) {
-            if (log_ == nullptr) return pending_.wait_on(device);
-            timed([&] { pending_.wait_on(device); });
+            pending_.wait_on(device);
             finish();
         }
 
     private:
-        template <class Call>
-        void timed(Call call) {
-            const auto begin = Clock::now();
-            call();
-            const double seconds = seconds_since(begin);
-            seconds_ += seconds;
-            log_->spent(place_, seconds);
+        void finish() {
+            if (CommLog* const log = std::exchange(log_, nullptr))
+                log->done(place_, seconds_since(begin_));
         }
-        void finish() { std::exchange(log_, nullptr)->done(place_, seconds_); }
 
         P pending_{};
         CommLog* log_ = nullptr;  ///< null: nothing is logged, or no more
         CommLog::Place place_;
-        double seconds_ = 0;
+        Clock::time_point begin_{};
     };
 
     explicit LoggedComm(C comm, std::shared_ptr<CommLog> log = nullptr)
@@ -122,10 +113,8 @@ public:
         const auto begin = Clock::now();
         comm_.barrier();
         const double seconds = seconds_since(begin);
-        const auto place =
-            log_->started(CommVerb::barrier, 0, size(), comm_.bytes_sent() - sent_before);
-        log_->spent(place, seconds);
-        log_->done(place, seconds);
+        log_->done(log_->started(CommVerb::barrier, 0, size(), comm_.bytes_sent() - sent_before),
+                   seconds);
     }
     /// Collective.
     LoggedComm split(int color, int key) { return LoggedComm{comm_.split(color, key), log_}; }
@@ -141,11 +130,9 @@ private:
         const std::uint64_t sent_before = comm_.bytes_sent();
         const auto begin = Clock::now();
         auto pending = start();
-        const double seconds = seconds_since(begin);
         const auto place =
             log_->started(verb, message_bytes, size(), comm_.bytes_sent() - sent_before);
-        log_->spent(place, seconds);
-        return Result{std::move(pending), log_.get(), place, seconds};
+        return Result{std::move(pending), log_.get(), place, begin};
     }
 
     C comm_;
