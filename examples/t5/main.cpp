@@ -129,6 +129,13 @@ void add_train(CLI::App& app, TrainOptions& options) {
                     "how moments are kept: fp32, bf16 or 8bit [fp32]")
         ->type_name("NAME")
         ->check(one_of({"fp32", "bf16", "8bit"}));
+    command.add_option("--betas", options.betas, "of the moments [0.9 0.999]")
+        ->type_name("X X")
+        ->expected(2)
+        ->check(within(0.0, 0.999999));
+    command.add_option("--eps", options.eps, "added to the denominator [the optimizer's own]")
+        ->type_name("X")
+        ->check(within(0.0, 1.0));
     command.add_option("--momentum", options.momentum, "of SGD [0]")
         ->type_name("X")
         ->check(within(0.0, 0.999999));

@@ -27,7 +27,8 @@ struct TrainOptions {
     std::optional<std::string> optimizer_states;  ///< "fp32", "bf16" or "8bit"
     std::optional<std::string> reduce;  ///< "by_stage", "every_micro_step" or "once_a_step"
     std::optional<std::int64_t> zero, steps, epochs, batch_size, accumulation, steps_per_print;
-    std::optional<double> lr, weight_decay, momentum, clip, loss_scale, dropout;
+    std::optional<double> lr, weight_decay, eps, momentum, clip, loss_scale, dropout;
+    std::vector<double> betas;  ///< two, or none
     std::optional<std::int64_t> warmup_steps;
     std::optional<int> ranks;
     std::string objective = "seq2seq", comm = "thread";

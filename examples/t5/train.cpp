@@ -2,6 +2,7 @@
 /// \file zeropp-t5 train: settings without contradiction, inputs that are right, an output that can
 /// be written; only then the ranks start.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -28,6 +29,16 @@ namespace {
 /// A flag that would change nothing is an error.
 void require_used(const zp::Config& config, const TrainOptions& options) {
     require_optimizer_uses(config, options.momentum, options.optimizer_states);
+    const auto is_used = [&](const char* path, zp::ConfigKey::Kind kind) {
+        const zp::ConfigKey* const key =
+            zp::find_config_key(path, config.optimizer.type.value_or("AdamW"));
+        return key != nullptr && key->kind == kind;
+    };
+    if (!options.betas.empty() &&
+        !is_used("optimizer.params.betas", zp::ConfigKey::Kind::two_numbers))
+        refuse_unused("--betas", "", "it with AdamW, Adam, Lamb or Lion alone");
+    if (options.eps && !is_used("optimizer.params.eps", zp::ConfigKey::Kind::number))
+        refuse_unused("--eps", "", "it with AdamW, Adam, Lamb or Adagrad alone");
     if (options.loss_scale && !config.fp16.enabled.value_or(false))
         refuse_unused("--loss-scale", zp::detail::setting_text(*options.loss_scale),
                       "it with fp16 alone: --dtype fp16");
@@ -54,6 +65,10 @@ zp::Config settings(const TrainOptions& options) {
         zp::merge(config.optimizer.type, zp::optimizer_type(*options.optimizer), "--optimizer");
     merge(config.optimizer.lr, options.lr, "--lr");
     merge(config.optimizer.weight_decay, options.weight_decay, "--weight-decay");
+    merge(config.optimizer.eps, options.eps, "--eps");
+    if (options.betas.size() == 2)
+        zp::merge(config.optimizer.betas, std::array{options.betas[0], options.betas[1]},
+                  "--betas");
     merge(config.optimizer.momentum, options.momentum, "--momentum");
     merge(config.gradient_clipping, options.clip, "--clip");
     merge(config.fp16.loss_scale, options.loss_scale, "--loss-scale");
@@ -334,6 +349,8 @@ zp::Fingerprint TrainRun::fingerprint() const {
     };
     add_if_any("--lr", config.optimizer.lr.value, "the optimizer's own");
     add_if_any("--weight-decay", config.optimizer.weight_decay.value, "the optimizer's own");
+    add_if_any("--eps", config.optimizer.eps.value, "the optimizer's own");
+    add_if_any("--betas", config.optimizer.betas.value, "the optimizer's own");
     add_if_any("--momentum", config.optimizer.momentum.value, "the optimizer's own");
     add("train_micro_batch_size_per_gpu", sizes.micro);
     add("gradient_accumulation_steps", sizes.accumulation);

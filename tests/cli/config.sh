@@ -89,8 +89,6 @@ resolves optimizer_states bf16 '{"bf16": {"enabled": true, "bf16_optimizer_state
 resolves optimizer_states '8 bits' '{"zeropp": {"optimizer_states": "8bit"}}'
 resolves recompute true '{"activation_checkpointing": {"partition_activations": true}}'
 resolves bucket_elements 1000 '{"zero_optimization": {"reduce_bucket_size": 1e3}}'
-resolves zero_stage 0 '{"wandb": {"two\nlines": 1}}'
-has out.txt '^wandb\.two\\nlines = 1 +harmless +wandb is off$'
 resolves train_batch_size 1680 '{"train_batch_size": 8, "elasticity": {"enabled": true, "max_train_batch_size": 2000, "micro_batch_sizes": [2, 4, 6], "version": 0.1, "ignore_non_elastic_batch_info": true}}' --world 7
 has out.txt '^train_batch_size = 8 +harmless +not read: elasticity decides the batch$'
 resolves zero_stage 0 '{"tensorboard": {}, "amp": null, "zero_optimization": {"stage": null}}'
@@ -126,6 +124,8 @@ refused ": train_batch_size is 20, expected 24 = 2 (ds.json: train_micro_batch_s
     '{"train_batch_size": 20, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 3}' --world 4
 refused ": train_batch_size is 9, expected a multiple of 2 ranks; the nearest are 8 and 10" '{"train_batch_size": 9}' --world 2
 refused ": trian_batch_size is no key of DeepSpeed's, expected train_batch_size" '{"trian_batch_size": 8}'
+refused ': wandb.two\nlines is no key of DeepSpeed'"'"'s, expected a known one, the nearest is wandb.enabled; docs/deepspeed.md has them all' \
+    '{"wandb": {"two\nlines": 1}}'
 refused ": zero_optimization.reduce_bucket_sise is no key of DeepSpeed's, expected zero_optimization.reduce_bucket_size" \
     '{"zero_optimization": {"reduce_bucket_sise": 5e8}}' --lenient
 refused ": train_batch_sise is no key of DeepSpeed's, expected train_batch_size

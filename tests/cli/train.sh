@@ -118,6 +118,17 @@ echo '{"bf16": {"enabled": true, "bf16_optimizer_states": true}}' >states.json
 refuses 1 "zeropp: --optimizer-states is 8bit, expected bf16, as states.json: bf16.bf16_optimizer_states says" \
     "$t5" train --model tiny --train train.jsonl --output refused --deepspeed states.json --optimizer-states 8bit --quiet
 
+works "$t5" train --model tiny --train train.jsonl --output moments --betas 0.8 0.95 --eps 1e-6 --steps 2 --quiet
+echo '{"optimizer": {"type": "AdamW", "params": {"betas": [0.8, 0.95], "eps": 1e-6}}}' >moments.json
+works "$t5" train --model tiny --train train.jsonl --output moments_file --deepspeed moments.json --zero 2 --steps 2 --quiet
+same "--betas and --eps, and those of a file" moments/model.safetensors moments_file/model.safetensors
+refuses 1 "zeropp: moments.json: optimizer.params.betas is [0.8, 0.95], expected --betas's [0.9, 0.95]; give one of the two, or the same value" \
+    "$t5" train --model tiny --train train.jsonl --output refused --deepspeed moments.json --betas 0.9 0.95 --quiet
+refuses 1 "zeropp: command line: --betas is given, expected it with AdamW, Adam, Lamb or Lion alone" \
+    "$t5" train --model tiny --train train.jsonl --output refused --optimizer SGD --betas 0.9 0.95 --quiet
+refuses 1 "zeropp: command line: --eps is given, expected it with AdamW, Adam, Lamb or Adagrad alone" \
+    "$t5" train --model tiny --train train.jsonl --output refused --optimizer Lion --eps 1e-6 --quiet
+
 # Span corruption reads the sources only; bf16 trains too; an epoch is whole steps.
 works "$t5" train --model tiny --train train.jsonl --output spans --objective span-corruption --target-column nothing --steps 2 --validation train.jsonl --dtype bf16
 has out.txt '; bf16 as --dtype bf16 says$'

@@ -2,6 +2,7 @@
 /// \file `Setting`: a value and who gave it, so that a contradiction can name both.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,8 @@ std::string setting_text(const T& value) {
     std::string text;
     if constexpr (std::is_same_v<T, bool>)
         text = value ? "true" : "false";
+    else if constexpr (std::is_same_v<T, std::array<double, 2>>)
+        text = "[" + setting_text(value[0]) + ", " + setting_text(value[1]) + "]";
     else
         append_text(text, value);
     return text;
